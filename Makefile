@@ -1,0 +1,73 @@
+# make demo and make test need nothing but Python 3.11 to 3.13, pip and make; the rest they fetch themselves.
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := scripts/display.sh $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types oracles proof bench docs screenshots venv format clean
+
+help:
+	@echo "make demo        the fundus photograph, segmented, in a napari window (without a display: files in demo/)"
+	@echo "make test        lint, types, import contracts, all tests on PyQt5, the window tests again on PyQt6"
+	@echo "make lint types docs           the checks one by one"
+	@echo "make oracles proof bench       golden numbers from other tools; the long lists; timings"
+
+# Two stamps: what a user needs, and what a developer needs on top. A change of either file installs again.
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/venv.sh
+	@scripts/venv.sh $(VENV)
+	@echo "Installing napari-medcnn with napari, PyQt5, Keras and TensorFlow (a few minutes, once)"
+	@$(PIP_INSTALL) -e ".[all]"
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(PIP_INSTALL) -e ".[all,pyqt6,test]"
+	@touch $@
+
+venv: $(VENV)/.installed-test
+
+demo: $(VENV)/.installed
+	@scripts/system.sh
+	@scripts/demo.sh $(BIN)/medcnn
+
+test: venv lint types
+	@scripts/system.sh
+	QT_API=pyqt5 $(PYTEST)
+	QT_API=pyqt6 $(PYTEST) -m "gui and not proof"
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: venv
+	$(BIN)/mypy
+
+format: venv
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+docs: venv
+	$(PY) -m pytest tests/house/test_docs.py
+
+proof: venv
+	@scripts/system.sh
+	$(PYTEST) -m proof --timeout=3600
+
+bench: venv
+	@scripts/system.sh
+	@mkdir -p bench-results
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; scripts/display.sh $(PY) $$file || exit 1; done
+
+oracles: venv
+	@scripts/oracles.sh
+
+screenshots: venv
+	@scripts/system.sh
+	scripts/display.sh $(PY) scripts/screenshots.py docs/images
+
+clean:
+	rm -rf build dist demo bench-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,104 @@
+"""What every test gets: private folders, one Qt binding, real data by name, and a check for windows left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Settings, caches and logs of whoever runs the tests are never read or written. This stands at import time because
+# napari and Keras read these variables when they are first imported; child processes inherit them.
+_PRIVATE = Path(tempfile.mkdtemp(prefix="medcnn-tests-"))
+for _name, _folder in {
+    "MEDCNN_HOME": "medcnn",
+    "KERAS_HOME": "keras",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_CACHE_HOME": "cache",
+    "XDG_DATA_HOME": "data",
+}.items():
+    (_PRIVATE / _folder).mkdir()
+    os.environ[_name] = str(_PRIVATE / _folder)
+os.environ["NAPARI_CONFIG"] = str(_PRIVATE / "napari" / "settings.yaml")
+os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# qtpy and pytest-qt choose a binding each; they must agree, and in one process only one can be loaded.
+if "QT_API" not in os.environ:
+    os.environ["QT_API"] = "pyqt5" if importlib.util.find_spec("PyQt5") else "pyqt6"
+os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
+
+from cases import SHARED_DATA  # noqa: E402
+
+_WINDOW_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qtbot", "qapp"}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_PRIVATE, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that use a window as ``gui``; without a display they are skipped, in CI they fail instead."""
+    no_display = sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    for item in items:
+        if _WINDOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.gui)
+        if no_display and "gui" in item.keywords and not os.environ.get("CI"):
+            item.add_marker(pytest.mark.skip(reason="needs a display: make test, or xvfb-run -a"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Return a function: name of a file or folder of the real data -> its path, or skip the test naming it."""
+
+    def find(name: str) -> Path:
+        path = SHARED_DATA / name
+        if not path.exists():
+            pytest.skip(f"real data {name!r} is not beside this checkout")
+        return path
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _no_window_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a window test that leaves a visible window or one of our widgets without a parent."""
+    if "gui" not in request.keywords:
+        yield
+        return
+    from qtpy.QtWidgets import QApplication
+
+    before = {id(w) for w in QApplication.topLevelWidgets()} if QApplication.instance() else set()
+    yield
+    application = QApplication.instance()
+    if application is None:
+        return
+    leaked = _leaked(application, before)
+    # pytest-qt closes what a test handed to it, but Qt deletes it only when the event loop runs.
+    for _ in range(20):
+        if not leaked:
+            return
+        application.sendPostedEvents(None, 52)  # QEvent.Type.DeferredDelete
+        application.processEvents()
+        leaked = _leaked(application, before)
+    names = [f"{type(w).__module__}.{type(w).__name__}" for w in leaked]
+    for widget in leaked:
+        widget.close()
+        widget.deleteLater()
+    pytest.fail(f"windows left behind: {names}")
+
+
+def _leaked(application, before: set[int]) -> list:
+    ours = "napari_medcnn."
+    return [
+        widget
+        for widget in application.topLevelWidgets()
+        if id(widget) not in before and (widget.isVisible() or type(widget).__module__.startswith(ours))
+    ]
