@@ -1,0 +1,160 @@
+"""Intensity steps of the pipeline: clip, scale, z-score, local normalisation.
+
+Every function takes an array `(z, y, x, channel)` of any real dtype and returns a new float32 array of the same shape.
+Statistics use finite values only and each channel has its own. A value that is not finite (NaN, inf) becomes
+`FILL` = 0 in the result **after** the step where the step centres the data (z-score, local normalisation), and the
+lower end of the range where it does not (clip, percentile clip, linear scale): it stands for "nothing here".
+Constant channels become all `FILL`, never a division by zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_medcnn.errors import InputError
+
+FILL = 0.0
+Array = npt.NDArray[np.float32]
+Channels = npt.NDArray[np.generic]
+
+
+def clip(data: Channels, low: float, high: float) -> Array:
+    """Limit values to [low, high] in the array's own units. Not finite becomes `low`."""
+    if not low < high:
+        raise InputError(f"A clip needs low below high, but low is {low:g} and high is {high:g}. Swap or change them.")
+    values, finite = _as_float(data)
+    np.clip(values, low, high, out=values)
+    values[~finite] = low
+    return values
+
+
+def percentile_clip(data: Channels, low: float, high: float) -> Array:
+    """Limit each channel to its own percentiles `low` and `high` (0 to 100). Not finite becomes the lower limit."""
+    if not 0 <= low < high <= 100:
+        raise InputError(f"Percentiles must satisfy 0 <= low < high <= 100, but low is {low:g} and high is {high:g}.")
+    values, finite = _as_float(data)
+    for channel in range(values.shape[-1]):
+        plane, good = values[..., channel], finite[..., channel]
+        if not good.any():
+            plane[:] = FILL
+            continue
+        bottom, top = np.percentile(plane[good], [low, high])
+        np.clip(plane, bottom, top, out=plane)
+        plane[~good] = bottom
+    return values
+
+
+def scale_linear(data: Channels, in_low: float, in_high: float, out_low: float = 0.0, out_high: float = 1.0) -> Array:
+    """Map [in_low, in_high] onto [out_low, out_high] by a straight line, without clipping. Not finite -> `out_low`."""
+    if not in_low < in_high:
+        raise InputError(f"Scaling needs in_low below in_high, but they are {in_low:g} and {in_high:g}.")
+    values, finite = _as_float(data)
+    values -= in_low
+    values *= (out_high - out_low) / (in_high - in_low)
+    values += out_low
+    values[~finite] = out_low
+    return values
+
+
+def zscore(data: Channels, nonzero: bool = False) -> Array:
+    """Subtract each channel's mean and divide by its standard deviation (population, ddof 0).
+
+    Parameters
+    ----------
+    nonzero : take the statistics over, and apply them to, the non-zero values only; zeros stay `FILL`. For images
+        whose background was set to 0 (skull-stripped MR). Without it every finite value counts.
+    """
+    values, finite = _as_float(data)
+    for channel in range(values.shape[-1]):
+        plane = values[..., channel]
+        used = finite[..., channel] & (plane != 0) if nonzero else finite[..., channel]
+        # float64 sums: 10^8 float32 values lose digits otherwise
+        mean = float(plane[used].mean(dtype=np.float64)) if used.any() else 0.0
+        spread = float(plane[used].std(dtype=np.float64)) if used.any() else 0.0
+        if spread > 1e-8 * max(1.0, abs(mean)):
+            plane -= mean
+            plane /= spread
+        else:
+            plane[:] = FILL
+        plane[~used] = FILL
+    return values
+
+
+def fixed_zscore(data: Channels, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+    """Subtract `mean` and divide by `std`, one number per channel or one for all, fixed by the training data."""
+    values, finite = _as_float(data)
+    channels = values.shape[-1]
+    for name, numbers in (("mean", mean), ("std", std)):
+        if len(numbers) not in (1, channels):
+            raise InputError(f"{name} has {len(numbers)} numbers, but the image has {channels} channels. Give one per channel.")
+    if min(std) <= 0:
+        raise InputError(f"std must be above 0, but it is {std}.")
+    values -= np.asarray(mean, np.float32)
+    values /= np.asarray(std, np.float32)
+    values[~finite] = FILL
+    return values
+
+
+def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1, floor: float = 0.2) -> Array:
+    """Remove slow changes of brightness and contrast within each plane, inside the lit field of a photograph.
+
+    Each pixel loses the Gaussian-weighted mean of its neighbourhood and is divided by that neighbourhood's standard
+    deviation plus `floor` times the whole channel's (so noise in flat regions is not blown up). Averages are normalised
+    convolutions over the lit field (Knutsson & Westin 1993), so the black surround of a fundus photograph makes no
+    bright rim; the surround itself becomes `FILL`.
+
+    Parameters
+    ----------
+    data : (z, y, x, channel); each z plane is treated alone.
+    sigma_px : standard deviation of the neighbourhood in pixels of this grid.
+    field_fraction : a pixel belongs to the field when its brightest channel, slightly smoothed, exceeds this fraction
+        of the plane's 99th percentile. 0 takes every finite pixel.
+    floor : see above.
+    """
+    if sigma_px <= 0 or not 0 <= field_fraction < 1 or floor <= 0:
+        raise InputError(
+            f"Local normalisation needs sigma_px > 0, 0 <= field_fraction < 1 and floor > 0, "
+            f"but they are {sigma_px:g}, {field_fraction:g} and {floor:g}."
+        )
+    values, finite = _as_float(data)
+    values[~finite] = FILL
+    for z in range(values.shape[0]):
+        field = lit_field(values[z], field_fraction) & finite[z].all(axis=-1)
+        weight = field.astype(np.float32)
+        share = np.maximum(_blur(weight, sigma_px), 1e-3)
+        count = max(1, int(field.sum()))
+        for channel in range(values.shape[-1]):
+            plane = values[z, :, :, channel]
+            centred = (plane - _blur(plane * weight, sigma_px) / share) * weight
+            squared = centred * centred
+            spread = np.sqrt(np.maximum(_blur(squared, sigma_px), 0) / share)
+            overall = float(np.sqrt(squared.sum(dtype=np.float64) / count))
+            values[z, :, :, channel] = centred / (spread + floor * overall) if overall > 1e-6 else FILL
+    return values
+
+
+def lit_field(plane: npt.NDArray[np.float32], fraction: float) -> npt.NDArray[np.bool_]:
+    """Return which pixels of one plane (y, x, channel) belong to the lit field, a few pixels inside its border."""
+    if fraction <= 0:
+        return np.ones(plane.shape[:2], dtype=bool)
+    brightest = ndimage.gaussian_filter(plane.max(axis=-1), 2.0)
+    lit: npt.NDArray[np.bool_] = brightest > fraction * float(np.percentile(brightest, 99))
+    # The border itself is half dark (optics, JPEG): counted as tissue it would look like a vessel around the picture.
+    # border_value=1: the edge of the picture is not a border of the field.
+    inner: npt.NDArray[np.bool_] = ndimage.binary_erosion(lit, iterations=4, border_value=1)
+    return inner
+
+
+def _blur(plane: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float32]:
+    blurred: npt.NDArray[np.float32] = ndimage.gaussian_filter(plane, sigma, mode="constant", truncate=3.0)
+    return blurred
+
+
+def _as_float(data: Channels) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return a float32 copy and where it is finite."""
+    if data.ndim != 4:
+        raise InputError(f"Intensity steps need an array (z, y, x, channel), but this one has shape {data.shape}.")
+    values = np.array(data, dtype=np.float32, copy=True)
+    return values, np.isfinite(values)
