@@ -15,6 +15,7 @@ def test_private_folders_are_not_the_users() -> None:
         assert "medcnn-tests-" in os.environ[name]
 
     from napari.settings import get_settings
+
     from napari_medcnn.core import paths
 
     assert Path(get_settings().config_path).is_relative_to(Path(os.environ["NAPARI_CONFIG"]).parent)
