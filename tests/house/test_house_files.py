@@ -77,6 +77,24 @@ def test_environment_script_names_what_it_needs_when_no_python_fits(tmp_path: Pa
     assert not (tmp_path / "env").exists()
 
 
+def test_without_root_the_one_line_for_system_libraries_is_printed(tmp_path: Path) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("Debian and Ubuntu only")
+    for name, body in {"id": "echo 1000", "dpkg-query": "exit 1", "apt-get": "echo called >&2; exit 3"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    ran = subprocess.run(
+        ["sh", str(REPOSITORY / "scripts" / "system.sh")],
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    (line,) = [line for line in ran.stderr.splitlines() if "apt-get install" in line]
+    assert line.strip().startswith("sudo apt-get update && sudo apt-get install -y")
+    assert {"xvfb", "libxcb-cursor0", "libegl1"} <= set(line.split())
+    assert "called" not in ran.stderr
+
+
 def leak_run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
     pytester.makeconftest((REPOSITORY / "tests" / "conftest.py").read_text())
     (pytester.path / "cases.py").write_text((REPOSITORY / "tests" / "cases.py").read_text())
