@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["pytester"]
-
 
 def test_private_folders_are_not_the_users() -> None:
     for name in ("MEDCNN_HOME", "KERAS_HOME", "NAPARI_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):

@@ -182,9 +182,9 @@ def test_private_napari_stays_in_one_file() -> None:
         if private and name != "widgets/_beyond_public.py":
             bad.append((name, node))
     for name, node in nodes(ast.Attribute):
-        if node.attr in {"_qt_viewer", "_qt_window", "_undo_history", "_redo_history", "_slice_input"}:
-            if name != "widgets/_beyond_public.py":
-                bad.append((name, node))
+        private = node.attr in {"_qt_viewer", "_qt_window", "_undo_history", "_redo_history", "_slice_input"}
+        if private and name != "widgets/_beyond_public.py":
+            bad.append((name, node))
     assert places(bad) == []
 
 
