@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from napari_medcnn.errors import MedcnnError
+from napari_medcnn.errors import ModelError
 
 NORMS = ("none", "batch", "instance")
 
@@ -62,7 +62,7 @@ def unet(
     """
     _check(dimensions, in_channels, out_channels, base, norm)
     if levels < 2:
-        raise MedcnnError(f"A U-Net needs at least 2 levels, but levels is {levels}. Give 2 or more.")
+        raise ModelError(f"A U-Net needs at least 2 levels, but levels is {levels}. Give 2 or more.")
     inputs = keras.Input((*[None] * dimensions, in_channels), name="image")
     x, skips = inputs, []
     for level in range(levels - 1):
@@ -104,7 +104,7 @@ def cnn_classifier(
     """
     _check(dimensions, in_channels, classes, base, norm)
     if levels < 1:
-        raise MedcnnError(f"A classifier needs at least 1 level, but levels is {levels}. Give 1 or more.")
+        raise ModelError(f"A classifier needs at least 1 level, but levels is {levels}. Give 1 or more.")
     inputs = keras.Input((*[None] * dimensions, in_channels), name="image")
     x = inputs
     for level in range(levels):
@@ -146,9 +146,9 @@ def threshold_segmenter_3d(
     """
     levels = np.asarray(thresholds, dtype=np.float32)
     if levels.ndim != 1 or levels.size == 0 or np.any(np.diff(levels) <= 0) or not np.all(np.isfinite(levels)):
-        raise MedcnnError(f"thresholds must be one or more rising numbers, but they are {list(thresholds)}.")
+        raise ModelError(f"thresholds must be one or more rising numbers, but they are {list(thresholds)}.")
     if smooth < 1 or smooth % 2 == 0:
-        raise MedcnnError(f"smooth must be an odd number of voxels (1, 3, 5 ...), but it is {smooth}.")
+        raise ModelError(f"smooth must be an odd number of voxels (1, 3, 5 ...), but it is {smooth}.")
     inputs = keras.Input((None, None, None, 1), name="image")
     mean = layers.Conv3D(1, smooth, padding="same", use_bias=False, name="mean")
     logits = layers.Conv3D(levels.size + 1, 1, name="logits", dtype="float32")
@@ -164,10 +164,10 @@ def _double_conv(x: object, dimensions: int, filters: int, norm: str, name: str)
     """Apply convolution, normalisation and ReLU twice."""
     for index in (1, 2):
         # A bias before a normalisation that subtracts the mean is dead weight.
-        conv = _layer("Conv", dimensions)(
-            filters, 3, padding="same", use_bias=norm == "none", kernel_initializer="he_normal", name=f"{name}_conv{index}"
-        )
-        x = conv(x)
+        bias = norm == "none"
+        x = _layer("Conv", dimensions)(
+            filters, 3, padding="same", use_bias=bias, kernel_initializer="he_normal", name=f"{name}_conv{index}"
+        )(x)
         if norm == "batch":
             x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm{index}")(x)
         elif norm == "instance":
@@ -185,9 +185,9 @@ def _layer(kind: str, dimensions: int, suffix: str = "") -> type[keras.layers.La
 def _check(dimensions: int, in_channels: int, out_channels: int, base: int, norm: str) -> None:
     """Refuse arguments that no network can be built from, naming the argument."""
     if dimensions not in (2, 3):
-        raise MedcnnError(f"dimensions must be 2 or 3, but it is {dimensions}.")
+        raise ModelError(f"dimensions must be 2 or 3, but it is {dimensions}.")
     for label, value in (("in_channels", in_channels), ("out_channels", out_channels), ("base", base)):
         if value < 1:
-            raise MedcnnError(f"{label} must be at least 1, but it is {value}.")
+            raise ModelError(f"{label} must be at least 1, but it is {value}.")
     if norm not in NORMS:
-        raise MedcnnError(f"norm must be one of {', '.join(NORMS)}, but it is '{norm}'.")
+        raise ModelError(f"norm must be one of {', '.join(NORMS)}, but it is '{norm}'.")

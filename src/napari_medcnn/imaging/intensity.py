@@ -23,7 +23,7 @@ Channels = npt.NDArray[np.generic]
 def clip(data: Channels, low: float, high: float) -> Array:
     """Limit values to [low, high] in the array's own units. Not finite becomes `low`."""
     if not low < high:
-        raise InputError(f"A clip needs low below high, but low is {low:g} and high is {high:g}. Swap or change them.")
+        raise InputError(f"clip: expected low below high, got low {low:g} and high {high:g}")
     values, finite = _as_float(data)
     np.clip(values, low, high, out=values)
     values[~finite] = low
@@ -33,7 +33,7 @@ def clip(data: Channels, low: float, high: float) -> Array:
 def percentile_clip(data: Channels, low: float, high: float) -> Array:
     """Limit each channel to its own percentiles `low` and `high` (0 to 100). Not finite becomes the lower limit."""
     if not 0 <= low < high <= 100:
-        raise InputError(f"Percentiles must satisfy 0 <= low < high <= 100, but low is {low:g} and high is {high:g}.")
+        raise InputError(f"percentile_clip: expected 0 <= low < high <= 100, got low {low:g} and high {high:g}")
     values, finite = _as_float(data)
     for channel in range(values.shape[-1]):
         plane, good = values[..., channel], finite[..., channel]
@@ -49,7 +49,7 @@ def percentile_clip(data: Channels, low: float, high: float) -> Array:
 def scale_linear(data: Channels, in_low: float, in_high: float, out_low: float = 0.0, out_high: float = 1.0) -> Array:
     """Map [in_low, in_high] onto [out_low, out_high] by a straight line, without clipping. Not finite -> `out_low`."""
     if not in_low < in_high:
-        raise InputError(f"Scaling needs in_low below in_high, but they are {in_low:g} and {in_high:g}.")
+        raise InputError(f"scale_linear: expected in_low below in_high, got {in_low:g} and {in_high:g}")
     values, finite = _as_float(data)
     values -= in_low
     values *= (out_high - out_low) / (in_high - in_low)
@@ -88,9 +88,9 @@ def fixed_zscore(data: Channels, mean: tuple[float, ...], std: tuple[float, ...]
     channels = values.shape[-1]
     for name, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in (1, channels):
-            raise InputError(f"{name} has {len(numbers)} numbers, but the image has {channels} channels. Give one per channel.")
+            raise InputError(f"{name}: expected 1 number or one for each of {channels} channels, got {len(numbers)}")
     if min(std) <= 0:
-        raise InputError(f"std must be above 0, but it is {std}.")
+        raise InputError(f"std: expected numbers above 0, got {std}")
     values -= np.asarray(mean, np.float32)
     values /= np.asarray(std, np.float32)
     values[~finite] = FILL
@@ -115,8 +115,8 @@ def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1
     """
     if sigma_px <= 0 or not 0 <= field_fraction < 1 or floor <= 0:
         raise InputError(
-            f"Local normalisation needs sigma_px > 0, 0 <= field_fraction < 1 and floor > 0, "
-            f"but they are {sigma_px:g}, {field_fraction:g} and {floor:g}."
+            "local_normalise: expected sigma_px > 0, 0 <= field_fraction < 1 and floor > 0, "
+            f"got {sigma_px:g}, {field_fraction:g} and {floor:g}"
         )
     values, finite = _as_float(data)
     values[~finite] = FILL
@@ -131,7 +131,9 @@ def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1
             squared = centred * centred
             spread = np.sqrt(np.maximum(_blur(squared, sigma_px), 0) / share)
             overall = float(np.sqrt(squared.sum(dtype=np.float64) / count))
-            values[z, :, :, channel] = centred / (spread + floor * overall) if overall > 1e-6 else FILL
+            # what is left of a constant plane is rounding, in proportion to its brightness
+            varies = overall > 1e-5 * float(np.abs(plane).max())
+            values[z, :, :, channel] = centred / (spread + floor * overall) if varies else FILL
     return values
 
 
@@ -155,6 +157,6 @@ def _blur(plane: npt.NDArray[np.float32], sigma: float) -> npt.NDArray[np.float3
 def _as_float(data: Channels) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Return a float32 copy and where it is finite."""
     if data.ndim != 4:
-        raise InputError(f"Intensity steps need an array (z, y, x, channel), but this one has shape {data.shape}.")
+        raise InputError(f"data: expected an array (z, y, x, channel), got shape {data.shape}")
     values = np.array(data, dtype=np.float32, copy=True)
     return values, np.isfinite(values)

@@ -1,0 +1,129 @@
+"""Intensity steps against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from napari_medcnn.errors import InputError
+from napari_medcnn.imaging import intensity
+
+NAN, INF = np.nan, np.inf
+
+
+def column(*values: float) -> np.ndarray:
+    """Return (n, 1, 1, 1)."""
+    return np.array(values, dtype=np.float64).reshape(-1, 1, 1, 1)
+
+
+def flat(array: np.ndarray) -> list[float]:
+    assert array.dtype == np.float32
+    return array.ravel().tolist()
+
+
+def test_clip_limits_and_turns_nan_into_the_lower_end():
+    assert flat(intensity.clip(column(-5, 0, 7, NAN, INF), -1, 5)) == [-1, 0, 5, -1, -1]
+
+
+def test_percentile_clip_uses_finite_values_of_each_channel():
+    data = np.concatenate([column(*range(11)), column(*range(0, 110, 10))], axis=-1)
+    data[10, 0, 0, 1] = NAN  # 0..90 are left: 10th percentile 9, 90th 81
+    result = intensity.percentile_clip(data, 10, 90)
+    assert flat(result[..., 0]) == [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]
+    assert flat(result[..., 1]) == [9, 10, 20, 30, 40, 50, 60, 70, 80, 81, 9]
+
+
+def test_scale_linear_is_a_straight_line_without_clipping():
+    assert flat(intensity.scale_linear(column(-1000, 0, 1000, 3000, NAN), -1000, 1000, -1, 1)) == [-1, 0, 1, 3, -1]
+
+
+def test_zscore_by_hand():
+    # 2, 4, 4, 4, 5, 5, 7, 9: mean 5, population standard deviation 2 (the textbook example)
+    result = flat(intensity.zscore(column(2, 4, 4, 4, 5, 5, 7, 9, NAN)))
+    assert result == [-1.5, -0.5, -0.5, -0.5, 0, 0, 1, 2, 0]
+
+
+def test_zscore_in_the_nonzero_mask_leaves_zeros():
+    result = flat(intensity.zscore(column(0, 0, 0, 2, 4, 4, 4, 5, 5, 7, 9), nonzero=True))
+    assert result == [0, 0, 0, -1.5, -0.5, -0.5, -0.5, 0, 0, 1, 2]
+
+
+def test_zscore_does_not_depend_on_the_unit():
+    data = np.random.default_rng(1).normal(size=(3, 4, 5, 2))
+    np.testing.assert_allclose(intensity.zscore(data), intensity.zscore(data * 1000 + 7), atol=2e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, 1e6, NAN])
+def test_a_constant_or_empty_channel_becomes_the_fill(value):
+    data = np.full((2, 3, 4, 1), value)
+    for result in (
+        intensity.zscore(data),
+        intensity.zscore(data, nonzero=True),
+        intensity.local_normalise(data, 2.0),
+        intensity.percentile_clip(data, 1, 99) - (0 if np.isnan(value) else value),
+    ):
+        assert not result.any()
+
+
+def test_fixed_zscore_per_channel():
+    data = np.concatenate([column(1, 3, NAN), column(10, 20, 30)], axis=-1)
+    result = intensity.fixed_zscore(data, (1.0, 10.0), (2.0, 5.0))
+    assert result.reshape(3, 2).tolist() == [[0, 0], [1, 2], [0, 4]]
+
+
+def test_the_input_is_never_changed():
+    data = np.arange(24, dtype=np.float32).reshape(2, 3, 4, 1)
+    data.setflags(write=False)
+    for step in (
+        lambda: intensity.clip(data, 3, 5),
+        lambda: intensity.percentile_clip(data, 5, 95),
+        lambda: intensity.scale_linear(data, 0, 23),
+        lambda: intensity.zscore(data),
+        lambda: intensity.local_normalise(data, 1.0),
+    ):
+        assert step() is not data
+
+
+def test_local_normalisation_removes_shading_and_keeps_the_pattern():
+    """A stripe pattern on a bright slope: the pattern must come out equally strong at the dark and the bright end."""
+    x = np.mgrid[:128, :256][1]
+    stripes = np.where((x // 8) % 2, 0.8, 1.0)
+    shaded = stripes * np.linspace(20, 200, 256)[None, :]
+    result = intensity.local_normalise(shaded[None, :, :, None], 16.0, field_fraction=0.0)[0, :, :, 0]
+    dark, bright = result[30:98, 50:82], result[30:98, 174:206]
+    assert dark.std() > 0.4
+    assert 0.8 < dark.std() / bright.std() < 1.25
+    assert shaded[30:98, 174:206].std() / shaded[30:98, 50:82].std() > 1.8, "the test image is not shaded enough"
+
+
+def test_local_normalisation_has_no_rim_around_the_lit_field():
+    """A uniformly lit disc with weak noise on black: no value at the border may stand out from the noise."""
+    y, x = np.mgrid[:200, :200]
+    disc = np.hypot(y - 100, x - 100) < 90
+    image = disc * (100 + np.random.default_rng(0).normal(0, 1, (200, 200)))
+    result = intensity.local_normalise(image[None, :, :, None], 10.0)[0, :, :, 0]
+    assert not result[~disc].any()
+    assert np.abs(result).max() < 5  # five standard deviations of the noise; a rim would be dozens
+    assert 0.6 < result[np.hypot(y - 100, x - 100) < 60].std() < 1.0  # 1 / (1 + floor 0.2) = 0.83
+
+
+def test_each_plane_of_a_stack_is_normalised_alone():
+    data = np.random.default_rng(2).uniform(50, 100, (3, 40, 50, 2))
+    whole = intensity.local_normalise(data, 5.0)
+    np.testing.assert_array_equal(whole[1:2], intensity.local_normalise(data[1:2], 5.0))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d: intensity.clip(d, 5, 5),
+        lambda d: intensity.percentile_clip(d, 50, 10),
+        lambda d: intensity.percentile_clip(d, 0, 101),
+        lambda d: intensity.scale_linear(d, 1, 1),
+        lambda d: intensity.fixed_zscore(d, (1.0, 2.0), (1.0,)),
+        lambda d: intensity.fixed_zscore(d, (1.0,), (0.0,)),
+        lambda d: intensity.local_normalise(d, 0.0),
+        lambda d: intensity.zscore(d[0]),
+    ],
+)
+def test_impossible_arguments_are_refused(call):
+    with pytest.raises(InputError):
+        call(np.zeros((2, 2, 2, 1)))

@@ -1,0 +1,84 @@
+"""Mask clean-up on masks drawn by hand."""
+
+import numpy as np
+import pytest
+
+from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.errors import GeometryError, InputError
+from napari_medcnn.imaging.postprocess import fill_holes, keep_largest, remove_small
+
+
+def test_the_largest_piece_of_each_class_stays():
+    mask = np.zeros((4, 12, 12), np.uint8)
+    mask[1:3, 1:4, 1:4] = 1
+    mask[0, 9:11, 9] = 1
+    mask[3, 3, 9:11] = 2
+    mask[3, 9, 2] = 2
+    result = keep_largest(mask)
+    assert (result == 1).sum() == 18 and (result == 2).sum() == 2
+    assert result[0, 9, 9] == 0 and result[3, 9, 2] == 0
+    only_two = keep_largest(mask, ids=(2,))
+    assert (only_two == 1).sum() == 20 and (only_two == 2).sum() == 2
+    assert (mask == 1).sum() == 20, "the input was changed"
+
+
+def test_voxels_touching_by_a_corner_are_one_piece():
+    mask = np.zeros((3, 3, 3), np.uint8)
+    mask[0, 0, 0] = mask[1, 1, 1] = 1
+    assert keep_largest(mask).sum() == 2
+
+
+def test_a_closed_cavity_is_filled_and_an_open_one_is_not():
+    mask = np.zeros((7, 7, 7), np.uint16)
+    mask[1:6, 1:6, 1:6] = 300
+    mask[3, 3, 3] = 0
+    closed = fill_holes(mask)
+    assert closed[3, 3, 3] == 300 and (closed == 300).sum() == 125 and closed.dtype == np.uint16
+    mask[3, 3, 3:] = 0
+    np.testing.assert_array_equal(fill_holes(mask), mask)
+
+
+def test_a_hole_in_a_picture_is_filled_in_its_plane():
+    mask = np.zeros((1, 7, 7), np.uint8)
+    mask[0, 1:6, 1:6] = 1
+    mask[0, 3, 3] = 0
+    assert fill_holes(mask)[0, 3, 3] == 1
+
+
+def test_another_class_inside_a_hole_stays():
+    mask = np.zeros((5, 5, 5), np.uint8)
+    mask[:, :, :] = 1
+    mask[2, 2, 2] = 2
+    mask[2, 2, 1] = 0
+    result = fill_holes(mask)
+    assert result[2, 2, 2] == 2 and result[2, 2, 1] == 1
+
+
+def test_pieces_below_a_size_in_mm3_go():
+    grid = Geometry((2, 8, 8), (5.0, 0.5, 0.5))  # 1.25 mm3 a voxel
+    mask = np.zeros((2, 8, 8), np.uint8)
+    mask[0, 0, 0:4] = 1  # 5 mm3: exactly the limit stays
+    mask[0, 4, 0:3] = 1  # 3.75 mm3
+    mask[1, 7, 7] = 2
+    result = remove_small(mask, grid, minimum_mm3=5.0)
+    assert result[0, 0, 0:4].all() and result.sum() == 4
+    assert remove_small(mask, grid, minimum_mm3=5.0, ids=(1,))[1, 7, 7] == 2
+    assert (remove_small(mask, grid, minimum_voxels=3) != 0).sum() == 7
+
+
+def test_a_size_in_mm3_needs_a_known_spacing_but_one_in_voxels_does_not():
+    mask = np.ones((1, 4, 4), np.uint8)
+    with pytest.raises(GeometryError, match="voxel size"):
+        remove_small(mask, Geometry.picture(4, 4), minimum_mm3=1.0)
+    assert remove_small(mask, Geometry.picture(4, 4), minimum_voxels=16).all()
+    with pytest.raises(InputError):
+        remove_small(mask, Geometry.picture(4, 4))
+
+
+@pytest.mark.parametrize("function", [keep_largest, fill_holes])
+def test_an_empty_mask_stays_empty_and_a_wrong_one_is_refused(function):
+    assert not function(np.zeros((3, 3, 3), np.uint8)).any()
+    with pytest.raises(InputError):
+        function(np.zeros((3, 3), np.uint8))
+    with pytest.raises(InputError):
+        function(np.zeros((3, 3, 3), np.float32))
