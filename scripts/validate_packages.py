@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         if went_out:
             print(f"  tried the network {len(went_out)} times: {went_out[:3]}")
         if isinstance(description, InvalidDescr):
-            print(description.validation_summary.display() or description.validation_summary.format())
+            print(description.validation_summary.format())
     print(f"{len(found) - failed} of {len(found)} valid")
     return 1 if failed else 0
 
