@@ -38,6 +38,10 @@ def test_the_classic_2d_network_has_31030658_parameters():
     assert networks.unet(2, 1, 2, 64, 5, norm="none").count_params() == 31_030_658 == unet_count(2, 1, 2, 64, 5, 1)
 
 
+def test_the_3d_network_with_32_filters_has_5599746_parameters():
+    assert networks.unet(3, 1, 2, 32, 4, norm="none").count_params() == 5_599_746 == unet_count(3, 1, 2, 32, 4, 1)
+
+
 @pytest.mark.parametrize(
     ("dimensions", "inputs", "outputs", "base", "levels", "norm", "per_filter"),
     [

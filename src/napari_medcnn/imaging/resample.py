@@ -116,19 +116,22 @@ class AxisMap:
     low : (n,) index of the source voxel below (or at) each target voxel, clamped to the source.
     high : (n,) index of the one above, clamped.
     share : (n,) float32 weight of `high`, 0 to 1.
-    outside : (n,) True where the target voxel lies more than half a source voxel outside the source.
+
+    Notes
+    -----
+    Outside the source the border value continues: the rounding in `regrid` may leave up to half a voxel of the target
+    there, and that must not turn into background.
     """
 
     low: npt.NDArray[np.intp]
     high: npt.NDArray[np.intp]
     share: npt.NDArray[np.float32]
-    outside: npt.NDArray[np.bool_]
 
     @property
     def identity(self) -> bool:
         """True if target voxel i is source voxel i for every i."""
         straight = np.array_equal(self.low, np.arange(len(self.low)))
-        return bool(straight and np.all(self.share == 0) and not self.outside.any())
+        return bool(straight and np.all(self.share == 0))
 
     @classmethod
     def between(cls, target: Geometry, source: Geometry) -> tuple[AxisMap, AxisMap, AxisMap]:
@@ -154,10 +157,9 @@ class AxisMap:
         position = offset + np.arange(count) * (target.spacing_mm[axis] / source.spacing_mm[axis])
         # lps arithmetic leaves 1e-12: without rounding, equal grids would interpolate between neighbours
         position = np.where(np.abs(position - np.rint(position)) < 1e-6, np.rint(position), position)
-        outside = (position < -0.5) | (position > last + 0.5)
         clamped = np.clip(position, 0, last)
         low = np.floor(clamped).astype(np.intp)
-        return cls(low, np.minimum(low + 1, last), (clamped - low).astype(np.float32), outside)
+        return cls(low, np.minimum(low + 1, last), (clamped - low).astype(np.float32))
 
 
 def interpolate_plane(plane: Float32, first: AxisMap, second: AxisMap) -> Float32:
