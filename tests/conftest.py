@@ -35,6 +35,7 @@ os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 
 from cases import SHARED_DATA  # noqa: E402
 
+_ENGINE_TESTS = Path(__file__).parent / "engine"
 _WINDOW_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qtbot", "qapp"}
 
 
@@ -42,11 +43,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_PRIVATE, ignore_errors=True)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/engine out unless it is named: TensorFlow and a window in one process crash on Mesa drivers."""
+    if collection_path != _ENGINE_TESTS:
+        return None
+    named = [(config.invocation_params.dir / str(a).partition("::")[0]).resolve() for a in config.args]
+    inside = [_ENGINE_TESTS == path or _ENGINE_TESTS in path.parents for path in named]
+    return None if any(inside) else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests that use a window as ``gui``; without a display they are skipped, in CI they fail instead."""
     no_display = sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
+    apart = [item for item in items if _ENGINE_TESTS in item.path.parents]
+    if apart and len(apart) < len(items):
+        raise pytest.UsageError(
+            "run tests/engine in a pytest of its own: TensorFlow and windows do not share a process"
+        )
     for item in items:
         if _WINDOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.gui)
@@ -73,6 +88,8 @@ def _no_window_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if "gui" not in request.keywords:
         yield
         return
+    if "tensorflow" in sys.modules:
+        pytest.fail("TensorFlow was imported into the process with the window; such a test belongs into tests/engine")
     from qtpy.QtWidgets import QApplication
 
     before = {id(w) for w in QApplication.topLevelWidgets()} if QApplication.instance() else set()
