@@ -48,7 +48,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path != _ENGINE_TESTS:
         return None
     named = [(config.invocation_params.dir / str(a).partition("::")[0]).resolve() for a in config.args]
-    inside = [_ENGINE_TESTS == path or _ENGINE_TESTS in path.parents for path in named]
+    inside = [path == _ENGINE_TESTS or _ENGINE_TESTS in path.parents for path in named]
     return None if any(inside) else True
 
 
