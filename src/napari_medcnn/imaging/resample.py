@@ -171,3 +171,20 @@ def interpolate_plane(plane: Float32, first: AxisMap, second: AxisMap) -> Float3
         share = second.share[None, :]
         plane = plane[:, second.low] * (1 - share) + plane[:, second.high] * share
     return plane
+
+
+def nearest(array: npt.NDArray[Any], maps: tuple[AxisMap, AxisMap, AxisMap]) -> npt.NDArray[Any]:
+    """Return (z, y, x) values read at the voxels of three axis maps, nearest neighbour, dtype kept."""
+    z, y, x = (np.where(m.share > 0.5, m.high, m.low) for m in maps)
+    result: npt.NDArray[Any] = array[np.ix_(z, y, x)]
+    return result
+
+
+def linear(array: Float32, maps: tuple[AxisMap, AxisMap, AxisMap]) -> Float32:
+    """Return (z, y, x) values read at the voxels of three axis maps, trilinear, plane by plane."""
+    result = np.empty(tuple(len(m.low) for m in maps), np.float32)
+    along = maps[0]
+    for z, (low, high, share) in enumerate(zip(along.low, along.high, along.share, strict=True)):
+        plane = array[low] if share == 0 else array[low] * (1 - share) + array[high] * share
+        result[z] = interpolate_plane(plane, maps[1], maps[2])
+    return result
