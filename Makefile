@@ -53,6 +53,7 @@ format: venv
 	$(BIN)/ruff format .
 
 docs: venv
+	$(PY) scripts/reliability.py
 	$(PY) -m pytest tests/house/test_docs.py
 
 proof: venv
