@@ -21,6 +21,7 @@ from napari_medcnn.imaging.pipeline import (
     restore_map,
     restore_scores,
 )
+from napari_medcnn.imaging.resample import resample_labels
 from napari_medcnn.imaging.restore import Decision
 
 LETTERS = [
@@ -66,7 +67,7 @@ def test_labels_come_back_bit_for_bit_when_the_voxel_size_is_kept(letters, data)
 
 
 @pytest.mark.parametrize("letters", [("S", "P", "L"), ("I", "A", "R"), ("L", "S", "A")])
-@pytest.mark.parametrize("spacing", [(1.5, 1.5, 1.5), (1.0, 2.0, None), (4.0, 1.1, 0.7)])
+@pytest.mark.parametrize("spacing", [(1.47, 1.47, 1.47), (1.03, 2.1, None), (3.7, 1.13, 0.67)])
 def test_a_ball_found_on_the_model_grid_comes_back_in_its_place(letters, spacing):
     rotation = np.linalg.qr(np.array([[1, 0.1, 0], [-0.1, 1, 0.2], [0, -0.2, 1.0]]))[0]
     scan, truth = scan_of_ball((21, 50, 44), (2.5, 0.9, 0.8), rotation * np.sign(np.diag(rotation)))
@@ -82,18 +83,22 @@ def test_a_ball_found_on_the_model_grid_comes_back_in_its_place(letters, spacing
     tiles = plan(ready, (16, 16, 16), 0.5, divisor=4)
     result = restore_scores(stream_scores(ready.data, tiles, threshold), ready.record, Decision((0, 1), True))
     assert result.labels.shape == scan.geometry.shape
-    assert dice(result.labels == 1, truth) > 0.96
+    # two equal balls d mm apart overlap by 1 - 0.75 d / r: half a scan voxel (1.25 mm) off along z would give 0.93
+    assert dice(result.labels == 1, truth) > 0.94
     volume = (result.labels == 1).sum() * scan.geometry.voxel_mm3
     assert volume == pytest.approx(4 / 3 * np.pi * 14**3, rel=0.03)
-    # and the nearest-neighbour way back agrees with the smooth one
-    quick = restore_labels((ready.data[..., 0] > 0.5).astype(np.uint8), ready.record)
+    shift = centre_mm(result.labels == 1, scan.geometry) - centre_mm(truth, scan.geometry)
+    # half a voxel off would be 0.5 of a spacing; a ball cut into voxels has its own centre within 0.15 of one
+    assert np.linalg.norm(shift) < 0.15 * max(ready.record.model.spacing_mm + scan.geometry.spacing_mm)
+    # the nearest-neighbour way back is SimpleITK's, except at ties between two voxels
+    found = (ready.data[..., 0] > 0.5).astype(np.uint8)
+    quick = restore_labels(found, ready.record)
+    assert np.mean(quick != resample_labels(found, ready.record.model, scan.geometry)) < 0.01
     assert dice(quick == 1, truth) > 0.9
-    for mask in (result.labels == 1, quick == 1):
-        # half a voxel off would be 0.5 of a spacing; a ball cut into voxels has its own centre within 0.15 of one
-        shift = scan.geometry.index_to_lps(np.argwhere(mask)).mean(0) - scan.geometry.index_to_lps(
-            np.argwhere(truth)
-        ).mean(0)
-        assert np.linalg.norm(shift) < 0.15 * max(ready.record.model.spacing_mm + scan.geometry.spacing_mm)
+
+
+def centre_mm(mask, grid):
+    return grid.index_to_lps(np.argwhere(mask)).mean(axis=0)
 
 
 def test_every_source_voxel_is_painted_even_where_rounding_makes_the_model_grid_smaller():
