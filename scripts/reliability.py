@@ -1,7 +1,7 @@
 """Fill the last column of docs/reliability.md with the tests that name a row ("row 36", "rows 1, 2 and 8 to 10").
 
-A row number in a test function (name, docstring or comment) counts for that function; one in the module's docstring counts
-for the file. Run by make docs.
+A row number in a test function (name, docstring or comment) counts for that function; one in the module's docstring
+counts for the file. Run by make docs.
 """
 
 from __future__ import annotations
