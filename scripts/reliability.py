@@ -12,7 +12,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs" / "reliability.md"
-MENTION = re.compile(r"\brows?[ _]((?:\d+(?:, ?| and | to | ?- ?|_)?)+)", re.IGNORECASE)
+MENTION = re.compile(r"(?<![a-z])rows?[ _]((?:\d+(?:, ?| and | to | ?- ?|_)?)+)", re.IGNORECASE)
 
 
 def rows_in(text: str) -> set[int]:
