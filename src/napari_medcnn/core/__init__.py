@@ -1,0 +1,1 @@
+"""Values of the domain: grids, volumes, labels, model cards, options, results.  NumPy only."""

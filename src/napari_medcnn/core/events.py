@@ -1,0 +1,48 @@
+"""The events every verb yields: Progress, ..., then exactly one Result or Failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari_medcnn.errors import MedcnnError
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the work is: `fraction` from 0 to 1, or None while it cannot be known; a few words for people."""
+
+    fraction: float | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The last event of work that succeeded."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The last event of work that did not; cancelled work fails with `errors.Cancelled`."""
+
+    error: MedcnnError
+
+
+Event = Progress | Result | Failed
+Events = Generator[Event, None, None]
+#: Set by whoever wants the work to stop; looked at a few times a second.
+Cancel = threading.Event
+
+
+def result_of(events: Events) -> Any:
+    """Run the events to their end and return the result's value, or raise the error."""
+    for event in events:
+        if isinstance(event, Result):
+            return event.value
+        if isinstance(event, Failed):
+            raise event.error
+    raise MedcnnError("The work ended without a result; please report this.")

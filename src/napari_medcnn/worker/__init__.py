@@ -1,0 +1,1 @@
+"""The boundary to the engine process: messages, array hand-over, client, server."""
