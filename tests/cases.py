@@ -24,7 +24,7 @@ def ball(
     radius_mm: float,
     spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
-    """Return a bool array (z, y, x): voxels whose centre lies strictly nearer to ``centre`` (voxel index) than radius."""
+    """Return a bool array (z, y, x): voxels strictly nearer to ``centre`` (voxel index) than the radius."""
     grids = np.ogrid[tuple(slice(0, n) for n in shape)]
     squared = sum(((g - c) * s) ** 2 for g, c, s in zip(grids, centre, spacing_mm, strict=True))
     return np.asarray(squared < radius_mm**2)

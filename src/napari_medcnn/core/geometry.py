@@ -145,8 +145,7 @@ class Geometry:
         if not self.orientation_known:
             return None
         letters = ""
-        for axis, (world, sign) in enumerate(self._nearest_axes()):
-            del axis
+        for world, sign in self._nearest_axes():
             letters += _LETTERS[world][sign > 0]
         return letters
 
@@ -179,12 +178,12 @@ class Geometry:
     def index_to_lps(self, index_zyx: Any) -> Float:
         """Return LPS mm (..., 3) in x, y, z order of indices (..., 3) in z, y, x order."""
         index = np.asarray(index_zyx, dtype=np.float64)[..., ::-1]
-        return index @ self.affine_lps[:3, :3].T + np.array(self.origin_lps)
+        return np.asarray(index @ self.affine_lps[:3, :3].T + np.array(self.origin_lps))
 
     def lps_to_index(self, point_lps: Any) -> Float:
         """Return continuous indices (..., 3) in z, y, x order of LPS mm points (..., 3) in x, y, z order."""
         point = np.asarray(point_lps, dtype=np.float64) - np.array(self.origin_lps)
-        return (point @ np.linalg.inv(self.affine_lps[:3, :3]).T)[..., ::-1]
+        return np.asarray((point @ np.linalg.inv(self.affine_lps[:3, :3]).T)[..., ::-1])
 
     def same_grid(self, other: Geometry, tolerance: float = GRID_TOLERANCE) -> bool:
         """Return True if both have equal shape and corners closer than `tolerance` times the smallest spacing."""
@@ -214,12 +213,12 @@ class Geometry:
             runs_to[world] = (2 - column, sign)
         order, flips = [], []
         for letter in letters_zyx:
-            world = next((i for i, pair in enumerate(_LETTERS) if letter in pair), None)
-            if world is None:
+            found = next((i for i, pair in enumerate(_LETTERS) if letter in pair), None)
+            if found is None:
                 raise GeometryError(f"letters_zyx: expected letters of R L A P I S, got {letters_zyx}")
-            axis, sign = runs_to[world]
+            axis, sign = runs_to[found]
             order.append(axis)
-            flips.append(sign != (1 if letter == _LETTERS[world][1] else -1))
+            flips.append(sign != (1 if letter == _LETTERS[found][1] else -1))
         if sorted(order) != [0, 1, 2]:
             raise GeometryError(f"letters_zyx: expected three different body axes, got {letters_zyx}")
         return Reorientation((order[0], order[1], order[2]), (flips[0], flips[1], flips[2]))
@@ -233,11 +232,12 @@ class Geometry:
         signs = np.array([-1.0 if flip else 1.0 for flip in how.flips])
         columns = by_array_axis[:, list(how.order)] * signs
         origin = self.index_to_lps(start)
+        a, b, c = how.order
         return replace(
             self,
-            shape=tuple(self.shape[a] for a in how.order),
-            spacing_mm=tuple(self.spacing_mm[a] for a in how.order),
-            origin_lps=tuple(origin.tolist()),
+            shape=(self.shape[a], self.shape[b], self.shape[c]),
+            spacing_mm=(self.spacing_mm[a], self.spacing_mm[b], self.spacing_mm[c]),
+            origin_lps=(float(origin[0]), float(origin[1]), float(origin[2])),
             direction=columns[:, ::-1],
         )
 

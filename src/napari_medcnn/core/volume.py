@@ -76,7 +76,7 @@ class Volume:
         first = self.axes.index("z")
         if self.array.shape[first : first + 3] != self.geometry.shape:
             raise InputError(
-                f"array: expected the grid's shape {self.geometry.shape} (z, y, x), got {self.array.shape} ({self.axes})"
+                f"array: expected the grid's shape {self.geometry.shape}, got {self.array.shape} ({self.axes})"
             )
         if self.channel_names and len(self.channel_names) != self.channels:
             raise InputError(f"channel_names: expected {self.channels} names, got {len(self.channel_names)}")
