@@ -105,6 +105,14 @@ def test_local_normalisation_has_no_rim_around_the_lit_field():
     assert 0.6 < result[np.hypot(y - 100, x - 100) < 60].std() < 1.0  # 1 / (1 + floor 0.2) = 0.83
 
 
+def test_the_border_of_the_field_is_surround_but_the_edge_of_the_picture_is_not():
+    lit = np.zeros((60, 60, 1), np.float32)
+    lit[:, 20:] = 100
+    inner = intensity.lit_field(lit, 0.1, border_px=5)
+    wide = intensity.lit_field(lit, 0.1, border_px=0)
+    assert wide.sum() - inner.sum() == 5 * 60, "5 columns go at the left border, none at the picture's edges"
+
+
 def test_each_plane_of_a_stack_is_normalised_alone():
     data = np.random.default_rng(2).uniform(50, 100, (3, 40, 50, 2))
     whole = intensity.local_normalise(data, 5.0)

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.spec import Decision, Preparation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
 from napari_medcnn.imaging import intensity
 from napari_medcnn.imaging.patches import stream_scores
 from napari_medcnn.imaging.pipeline import (
-    Preparation,
     plan,
     prepare,
     prepare_labels,
@@ -22,7 +22,6 @@ from napari_medcnn.imaging.pipeline import (
     restore_scores,
 )
 from napari_medcnn.imaging.resample import resample_labels
-from napari_medcnn.imaging.restore import Decision
 
 LETTERS = [
     tuple(pair[bit] for pair, bit in zip(pairs, bits, strict=True))
@@ -208,6 +207,12 @@ def test_header_rounding_is_no_reason_to_interpolate():
             UnsupportedError,
             "'exec'",
         ),
+        (
+            Volume(np.zeros((3, 3, 3)), Geometry((3, 3, 3))),
+            Preparation(3, 1, steps=(("clip", {"low": 0, "top": 1}),)),
+            InputError,
+            "step clip",
+        ),
     ],
 )
 def test_what_no_model_takes_is_refused_by_name(volume, spec, error, words):
@@ -223,3 +228,33 @@ def test_labels_of_another_grid_are_refused():
         restore_labels(np.zeros((3, 3, 4), np.uint8), ready.record)
     with pytest.raises(InputError):
         plan(ready, (3,), 0.5)
+
+
+def test_an_image_is_fitted_into_one_size_with_its_proportions_and_maps_come_back():
+    """A picture 20 high and 40 wide into 32 x 32: scale 32/40, so 16 rows of picture and 8 of padding on each side."""
+    pixels = np.full((1, 20, 40), 100, np.uint8)
+    pixels[0, :, 20:] = 200
+    fit = ("fit_shape", {"shape": (32, 32)})
+    ready = prepare(Volume(pixels, Geometry.picture(20, 40)), Preparation(2, 1, steps=(fit,)))
+    seen = ready.data[0, :, :, 0]
+    assert seen.shape == (32, 32)
+    # the padding takes the lowest value; a pixel of slack at each seam
+    assert (seen[:7] == 100).all() and (seen[-7:] == 100).all()
+    assert (seen[9:23, :15] == 100).all() and (seen[9:23, 17:] == 200).all()
+    back = restore_map(np.ascontiguousarray(seen)[None], ready.record)
+    assert back.shape == (1, 20, 40)
+    assert np.abs(back[0, 2:-2, :18] - 100).max() < 1 and np.abs(back[0, 2:-2, 22:] - 200).max() < 1
+
+
+def test_a_volume_is_fitted_by_its_size_in_mm():
+    # 40 x 20 x 40 mm into 16 voxels an axis: 2.5 mm each way, whatever the scan's own voxels were
+    spec = Preparation(3, 1, steps=(("fit_shape", {"shape": (16, 16, 16)}),))
+    ready = prepare(Volume(np.ones((10, 20, 40)), Geometry((10, 20, 40), (4.0, 1.0, 1.0))), spec)
+    assert ready.record.model.spacing_mm == (2.5, 2.5, 2.5)
+    assert ready.data.shape == (16, 16, 16, 1)
+
+
+def test_fitting_after_an_intensity_step_is_refused():
+    spec = Preparation(2, 1, steps=(("zscore", {}), ("fit_shape", {"shape": (8, 8)})))
+    with pytest.raises(UnsupportedError):
+        prepare(Volume(np.zeros((1, 4, 4)), Geometry.picture(4, 4)), spec)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from napari_medcnn.core.geometry import Geometry
-from napari_medcnn.errors import GeometryError, InputError
-from napari_medcnn.imaging.postprocess import fill_holes, keep_largest, remove_small
+from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
+from napari_medcnn.imaging.postprocess import clean_up, fill_holes, keep_largest, remove_small
 
 
 def test_the_largest_piece_of_each_class_stays():
@@ -82,3 +82,15 @@ def test_an_empty_mask_stays_empty_and_a_wrong_one_is_refused(function):
         function(np.zeros((3, 3), np.uint8))
     with pytest.raises(InputError):
         function(np.zeros((3, 3, 3), np.float32))
+
+
+def test_the_steps_of_a_model_run_in_order():
+    mask = np.zeros((1, 9, 9), np.uint8)
+    mask[0, 1:6, 1:6] = 1
+    mask[0, 3, 3] = 0
+    mask[0, 8, 8] = 1
+    steps = (("remove_small", {"minimum_voxels": 2}), ("fill_holes", {"ids": (1,)}))
+    assert clean_up(mask, Geometry.picture(9, 9), steps).sum() == 25
+    np.testing.assert_array_equal(clean_up(mask, Geometry.picture(9, 9), ()), mask)
+    with pytest.raises(UnsupportedError, match="'eval'"):
+        clean_up(mask, Geometry.picture(9, 9), (("eval", {}),))

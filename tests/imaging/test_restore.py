@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.spec import Decision
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging.patches import Slab
 from napari_medcnn.imaging.resample import cropped, regrid
-from napari_medcnn.imaging.restore import Decision, LabelPainter
+from napari_medcnn.imaging.restore import LabelPainter
 
 LETTERS = [
     tuple(pair[bit] for pair, bit in zip(pairs, bits, strict=True))

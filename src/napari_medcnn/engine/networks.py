@@ -37,6 +37,7 @@ def unet(
     *,
     norm: str = "batch",
     dropout: float = 0.0,
+    max_filters: int | None = None,
     name: str = "unet",
 ) -> keras.Model:
     """Build a U-Net: two 3-wide convolutions a level, max pooling, 2-wide transposed convolutions, a 1-wide head.
@@ -45,7 +46,7 @@ def unet(
     ----------
     dimensions : 2 or 3.
     in_channels, out_channels : channels of the input and logits of the output (at least 1).
-    base : filters of the finest level; every level below has twice as many.
+    base : filters of the finest level; every level below has twice as many, up to `max_filters`.
     levels : number of resolutions, at least 2 (5 for the classic network).
     norm : 'none', 'batch' or 'instance' (group normalisation with one group per channel, epsilon 1e-5).
     dropout : fraction dropped in the coarsest level while training.
@@ -64,19 +65,19 @@ def unet(
     if levels < 2:
         raise ModelError(f"A U-Net needs at least 2 levels, but levels is {levels}. Give 2 or more.")
     inputs = keras.Input((*[None] * dimensions, in_channels), name="image")
+    filters = [min(base * 2**level, max_filters or base * 2**level) for level in range(levels)]
     x, skips = inputs, []
     for level in range(levels - 1):
-        x = _double_conv(x, dimensions, base * 2**level, norm, f"down{level}")
+        x = _double_conv(x, dimensions, filters[level], norm, f"down{level}")
         skips.append(x)
         x = _layer("MaxPooling", dimensions)(2, name=f"down{level}_pool")(x)
-    x = _double_conv(x, dimensions, base * 2 ** (levels - 1), norm, "bottom")
+    x = _double_conv(x, dimensions, filters[-1], norm, "bottom")
     if dropout > 0:
         x = layers.Dropout(dropout, name="bottom_drop")(x)
     for level in reversed(range(levels - 1)):
-        filters = base * 2**level
-        x = _layer("Conv", dimensions, "Transpose")(filters, 2, strides=2, name=f"up{level}_grow")(x)
+        x = _layer("Conv", dimensions, "Transpose")(filters[level], 2, strides=2, name=f"up{level}_grow")(x)
         x = layers.Concatenate(name=f"up{level}_join")([skips[level], x])
-        x = _double_conv(x, dimensions, filters, norm, f"up{level}")
+        x = _double_conv(x, dimensions, filters[level], norm, f"up{level}")
     logits = _layer("Conv", dimensions)(out_channels, 1, name="logits", dtype="float32")(x)
     return keras.Model(inputs, logits, name=name)
 

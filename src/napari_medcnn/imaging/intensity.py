@@ -97,7 +97,9 @@ def fixed_zscore(data: Channels, mean: tuple[float, ...], std: tuple[float, ...]
     return values
 
 
-def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1, floor: float = 0.2) -> Array:
+def local_normalise(
+    data: Channels, sigma_px: float, field_fraction: float = 0.1, floor: float = 0.2, border_px: int = 8
+) -> Array:
     """Remove slow changes of brightness and contrast within each plane, inside the lit field of a photograph.
 
     Each pixel loses the Gaussian-weighted mean of its neighbourhood and is divided by that neighbourhood's standard
@@ -112,6 +114,8 @@ def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1
     field_fraction : a pixel belongs to the field when its brightest channel, slightly smoothed, exceeds this fraction
         of the plane's 99th percentile. 0 takes every finite pixel.
     floor : see above.
+    border_px : width of the field's border that is taken as surround: half dark from optics and compression, it would
+        look like a vessel around the picture.
     """
     if sigma_px <= 0 or not 0 <= field_fraction < 1 or floor <= 0:
         raise InputError(
@@ -121,7 +125,7 @@ def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1
     values, finite = _as_float(data)
     values[~finite] = FILL
     for z in range(values.shape[0]):
-        field = lit_field(values[z], field_fraction) & finite[z].all(axis=-1)
+        field = lit_field(values[z], field_fraction, border_px) & finite[z].all(axis=-1)
         weight = field.astype(np.float32)
         share = np.maximum(_blur(weight, sigma_px), 1e-3)
         count = max(1, int(field.sum()))
@@ -137,15 +141,16 @@ def local_normalise(data: Channels, sigma_px: float, field_fraction: float = 0.1
     return values
 
 
-def lit_field(plane: npt.NDArray[np.float32], fraction: float) -> npt.NDArray[np.bool_]:
-    """Return which pixels of one plane (y, x, channel) belong to the lit field, a few pixels inside its border."""
+def lit_field(plane: npt.NDArray[np.float32], fraction: float, border_px: int = 8) -> npt.NDArray[np.bool_]:
+    """Return which pixels of one plane (y, x, channel) belong to the lit field, `border_px` inside its border."""
     if fraction <= 0:
         return np.ones(plane.shape[:2], dtype=bool)
     brightest = ndimage.gaussian_filter(plane.max(axis=-1), 2.0)
     lit: npt.NDArray[np.bool_] = brightest > fraction * float(np.percentile(brightest, 99))
-    # The border itself is half dark (optics, JPEG): counted as tissue it would look like a vessel around the picture.
-    # border_value=1: the edge of the picture is not a border of the field.
-    inner: npt.NDArray[np.bool_] = ndimage.binary_erosion(lit, iterations=4, border_value=1)
+    if border_px < 1:
+        return lit
+    # border_value=1: the edge of the picture is not a border of the field
+    inner: npt.NDArray[np.bool_] = ndimage.binary_erosion(lit, iterations=border_px, border_value=1)
     return inner
 
 

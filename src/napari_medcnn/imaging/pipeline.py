@@ -8,45 +8,25 @@ labels, scores and maps go back exactly onto the grid of the scan.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_medcnn.core.geometry import Geometry, Reorientation
+from napari_medcnn.core.spec import Decision, Preparation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.imaging import intensity
 from napari_medcnn.imaging.patches import Slab, TilePlan, plan_tiles
 from napari_medcnn.imaging.resample import AxisMap, cropped, linear, nearest, regrid, resample_image, resample_labels
-from napari_medcnn.imaging.restore import Decision, LabelPainter
+from napari_medcnn.imaging.restore import LabelPainter
 
 Float32 = npt.NDArray[np.float32]
 Box = tuple[slice, slice, slice]
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What the pipeline needs to know of a model; `core.spec` says the same with everything else.
-
-    Parameters
-    ----------
-    dimensions : 2 (a network for pictures, or for the slices of a volume along the first axis) or 3.
-    channels : how many the network takes.
-    orientation : letters that array axes 0, 1, 2 must run to, None to take the scan as stored.
-    spacing_mm : voxel size (z, y, x) of the network's grid; None, or None for one axis, keeps the scan's own.
-    crop_nonzero : crop to the box of values other than 0 first (skull-stripped MR).
-    steps : (name, arguments) of the intensity steps, in order; names are the keys of `STEPS`.
-    """
-
-    dimensions: int
-    channels: int
-    orientation: tuple[str, str, str] | None = None
-    spacing_mm: tuple[float | None, float | None, float | None] | None = None
-    crop_nonzero: bool = False
-    steps: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +75,10 @@ STEPS: Mapping[str, Callable[..., Float32]] = {
 }
 
 
+#: The one step that changes the grid; it must come first. For networks that take one size only.
+FIT = "fit_shape"
+
+
 def prepare(volume: Volume, spec: Preparation) -> Prepared:
     """Bring a scan to what the network sees.
 
@@ -128,16 +112,16 @@ def prepare(volume: Volume, spec: Preparation) -> Prepared:
     box = _filled_box(data) if spec.crop_nonzero else _whole_box(data)
     record = Record(volume.geometry, how, box, volume.geometry)
     data, part = data[box], record.part
-    model = _model_grid(part, spec)
+    model, steps = _model_grid(part, spec), spec.steps
+    if steps and steps[0][0] == FIT:
+        model, steps = _fitted(model, **steps[0][1]), steps[1:]
     if model != part:
         data, bad = _without_gaps(data)
         if bad:
             notes.append(f"{bad} values are not numbers; the lowest value stands for them.")
-        data = resample_image(data, part, model)
-    for name, arguments in spec.steps:
-        if name not in STEPS:
-            raise UnsupportedError(f"pipeline: expected a step of {', '.join(STEPS)}, got {name!r}")
-        data = STEPS[name](data, **arguments)
+        data = resample_image(data, part, model, fill=float(data.min()))
+    for name, arguments in steps:
+        data = _run_step(data, name, arguments)
     ready = np.ascontiguousarray(data, dtype=np.float32)
     if not np.isfinite(ready).all():
         ready = np.where(np.isfinite(ready), ready, np.float32(intensity.FILL))
@@ -207,6 +191,16 @@ def restore_map(values: Float32, record: Record, fill: float = 0.0) -> Float32:
     return result
 
 
+def _run_step(data: npt.NDArray[Any], name: str, arguments: Mapping[str, Any]) -> Float32:
+    if name not in STEPS:
+        raise UnsupportedError(f"pipeline: expected a step of {', '.join(STEPS)}, got {name!r}")
+    try:
+        inspect.signature(STEPS[name]).bind(data, **arguments)
+    except TypeError as error:
+        raise InputError(f"pipeline: step {name}: {error}") from error
+    return STEPS[name](data, **arguments)
+
+
 def _check_grid(array: npt.NDArray[Any], record: Record) -> None:
     if array.shape != record.model.shape:
         raise InputError(f"array: expected the model grid's shape {record.model.shape} (z, y, x), got {array.shape}")
@@ -232,6 +226,22 @@ def _model_grid(part: Geometry, spec: Preparation) -> Geometry:
     if np.allclose((z, y, x), part.spacing_mm, rtol=1e-4):
         return part  # header rounding is no reason to interpolate
     return regrid(part, (z, y, x))
+
+
+def _fitted(grid: Geometry, shape: tuple[int, ...]) -> Geometry:
+    """Return the grid of `shape`, (y, x) or (z, y, x), over all of `grid`: proportions kept, the rest is padding."""
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise InputError(f"{FIT}: expected a shape (y, x) or (z, y, x) of at least 1, got {shape}")
+    free = 3 - len(shape)
+    nz, ny, nx = (*grid.shape[:free], *shape)
+    extents = [n * s for n, s in zip(grid.shape, grid.spacing_mm, strict=True)]
+    # one voxel length along all fitted axes, so that proportions are those of the body
+    length = max(e / n for e, n in list(zip(extents, (nz, ny, nx), strict=True))[free:])
+    z, y, x = (*grid.spacing_mm[:free], *([length] * len(shape)))
+    resized = replace(grid, shape=(nz, ny, nx), spacing_mm=(z, y, x), origin_lps=(0.0, 0.0, 0.0))
+    centre = grid.index_to_lps([(n - 1) / 2 for n in grid.shape])
+    origin = centre - resized.index_to_lps([(n - 1) / 2 for n in resized.shape])
+    return replace(resized, origin_lps=tuple(origin.tolist()))
 
 
 def _without_gaps(data: npt.NDArray[Any]) -> tuple[Float32, int]:

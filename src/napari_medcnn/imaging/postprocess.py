@@ -8,6 +8,7 @@ outside does not reach through faces.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_medcnn.core.geometry import Geometry
-from napari_medcnn.errors import InputError
+from napari_medcnn.errors import InputError, UnsupportedError
 
 Labels = npt.NDArray[Any]
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
@@ -87,6 +88,26 @@ def remove_small(
             small[0] = False
             result[box][small[pieces]] = 0
     return result
+
+
+def clean_up(labels: Labels, geometry: Geometry, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> Labels:
+    """Run the steps of a model's specification in order: (name, arguments), names as in this module.
+
+    Raises
+    ------
+    UnsupportedError
+        A step is not one of `keep_largest`, `fill_holes`, `remove_small`.
+    """
+    for name, arguments in steps:
+        if name == "keep_largest":
+            labels = keep_largest(labels, **arguments)
+        elif name == "fill_holes":
+            labels = fill_holes(labels, **arguments)
+        elif name == "remove_small":
+            labels = remove_small(labels, geometry, **arguments)
+        else:
+            raise UnsupportedError(f"postprocess: expected keep_largest, fill_holes or remove_small, got {name!r}")
+    return labels
 
 
 def _boxes(labels: Labels, ids: tuple[int, ...] | None) -> list[tuple[int, tuple[slice, slice, slice]]]:

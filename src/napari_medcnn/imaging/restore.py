@@ -7,47 +7,18 @@ labels, which come out in the scan's own axis order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_medcnn.core.geometry import Geometry, Reorientation
+from napari_medcnn.core.spec import Decision
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging.patches import Slab
 from napari_medcnn.imaging.resample import AxisMap, cropped, interpolate_plane
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """How the probabilities of one voxel become a class id.
-
-    Parameters
-    ----------
-    ids : class id of each score channel; 0 is background.
-    exclusive : True: the largest probability wins (softmax). False: each channel is judged alone (sigmoid): among those
-        at or above their threshold the one furthest above wins, and none means background.
-    thresholds : per channel, inside (0, 1); used only where not exclusive.
-    """
-
-    ids: tuple[int, ...]
-    exclusive: bool
-    thresholds: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.ids or min(self.ids) < 0 or max(self.ids) > 65535:
-            raise InputError(f"ids: expected one class id from 0 to 65535 for each score channel, got {self.ids}")
-        valid = len(self.thresholds) == len(self.ids) and all(0 < t < 1 for t in self.thresholds)
-        if not self.exclusive and not valid:
-            raise InputError(f"thresholds: expected {len(self.ids)} numbers between 0 and 1, got {self.thresholds}")
-
-    @property
-    def dtype(self) -> npt.DTypeLike:
-        """Smallest label type that holds every id."""
-        return np.uint8 if max(self.ids) <= 255 else np.uint16
 
 
 class LabelPainter:
