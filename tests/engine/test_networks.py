@@ -56,6 +56,13 @@ def test_parameter_counts_follow_the_formula(dimensions, inputs, outputs, base, 
     assert model.count_params() == unet_count(dimensions, inputs, outputs, base, levels, per_filter)
 
 
+def test_max_filters_caps_the_coarse_levels():
+    # 2D, 1 -> 1, filters 4, 8, 8 instead of 4, 8, 16, no norm (bias):
+    # down 9*4+4 + 9*16+4, 9*32+8 + 9*64+8, bottom 2*(9*64+8); up 4*64+8, 9*128+8 + 9*64+8; 4*32+4, 9*32+4 + 9*16+4; head 5
+    by_hand = 40 + 148 + 296 + 584 + 2 * 584 + 264 + 1160 + 584 + 132 + 292 + 148 + 5
+    assert networks.unet(2, 1, 1, 4, 3, norm="none", max_filters=8).count_params() == by_hand
+
+
 def test_the_classifier_has_the_parameters_worked_out_by_hand():
     # 2D, 1 channel, 2 levels of 4 and 8 filters, batch norm (4 a filter), 3 classes:
     # 9*1*4 + 16 + 9*4*4 + 16 + 9*4*8 + 32 + 9*8*8 + 32 + (8*3 + 3) = 36+16+144+16+288+32+576+32+27
