@@ -1,0 +1,1 @@
+"""History, edits and the journal of a correction."""

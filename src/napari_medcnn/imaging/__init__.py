@@ -1,0 +1,1 @@
+"""Preprocessing and its way back, shared by training, prediction and explanation."""

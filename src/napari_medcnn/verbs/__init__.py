@@ -1,0 +1,1 @@
+"""One file per verb, each a generator of events that windows, command line and library consume alike."""

@@ -1,0 +1,1 @@
+"""The dock and its tabs: the only package that imports Qt or napari."""
