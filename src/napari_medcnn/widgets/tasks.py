@@ -1,0 +1,175 @@
+"""Runs the events of a verb in a thread, so that the window never waits.
+
+Three traps of generator workers are handled here and nowhere else: a ``RuntimeError`` inside one ends without any
+signal, stopping one does not close its generator, and errors are raised again inside a Qt slot, where some bindings
+abort the process.  So every error becomes a `Failed` event before the worker sees it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+
+from napari_medcnn.core.events import Cancel, Event, Events, Failed, Progress, Result
+from napari_medcnn.errors import Cancelled, MedcnnError
+
+#: Builds the events of a verb when the thread starts; looks at the flag to stop.
+Work = Callable[[Cancel], Events]
+
+
+def in_words(error: BaseException) -> str:
+    """Return an error as one line for people; what is not ours is named, because it is a fault of the program."""
+    if isinstance(error, MedcnnError):
+        return str(error)
+    return f"Something went wrong inside the program ({type(error).__name__}: {str(error)[:200]}); please report this."
+
+
+def guarded(work: Work, cancel: Cancel) -> Generator[Event, None, None]:
+    """Yield the events of `work`, at most one `Result` or `Failed` last; never raises, and closes what it opened."""
+    events: Events | None = None
+    try:
+        events = work(cancel)
+        for event in events:
+            yield event
+            if isinstance(event, Result | Failed):
+                return
+        yield Failed(MedcnnError("The work ended without a result; please report this."))
+    except MedcnnError as error:
+        yield Failed(error)
+    except Exception as error:  # RuntimeError above all: the worker would swallow it and stay busy for ever
+        yield Failed(MedcnnError(in_words(error)))
+    finally:
+        if events is not None:
+            events.close()
+
+
+class Task(QObject):
+    """One piece of work in a thread.
+
+    Signals arrive in the window's thread: `progressed` (Progress), then exactly one of `succeeded` (the value),
+    `failed` (MedcnnError) or `cancelled`, then `ended`.  After `drop` none arrives any more.
+    """
+
+    progressed = Signal(object)
+    succeeded = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+    ended = Signal()
+
+    def __init__(self, name: str, work: Work, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.name = name
+        self.cancel_flag: Cancel = threading.Event()
+        self.running = True
+        self._dropped = False
+        self._events = guarded(work, self.cancel_flag)
+
+        def pump() -> Generator[Event, None, None]:
+            yield from self._events
+
+        pump.__name__ = name  # napari shows it when a window with work in it is closed
+        self._worker = create_worker(pump, _start_thread=False, _ignore_errors=True)
+        self._worker.yielded.connect(self._on_event)
+        self._worker.aborted.connect(self._on_abort)
+        self._worker.finished.connect(self._on_finished)
+
+    def start(self) -> None:
+        """Begin."""
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Ask the work to stop; it answers with `cancelled`."""
+        self.cancel_flag.set()
+
+    def drop(self) -> None:
+        """Stop the work and hear nothing more of it (the window is closing)."""
+        self._dropped = True
+        self.cancel_flag.set()
+        self._worker.quit()
+
+    def _on_event(self, event: Event) -> None:
+        if self._dropped or not self.running:
+            return
+        if isinstance(event, Progress):
+            self.progressed.emit(event)
+            return
+        self.running = False
+        if isinstance(event, Result):
+            self.succeeded.emit(event.value)
+        elif isinstance(event.error, Cancelled):
+            self.cancelled.emit()
+        else:
+            self.failed.emit(event.error)
+        self.ended.emit()
+
+    def _on_abort(self) -> None:
+        """The window asked the thread to quit: the generator is suspended and must be closed by hand."""
+        self.cancel_flag.set()
+        self._events.close()
+
+    def _on_finished(self) -> None:
+        if self.running and not self._dropped:
+            self.running = False
+            self.cancelled.emit()
+            self.ended.emit()
+
+
+class Tasks(QObject):
+    """The tasks of one dock: names who is busy, and drops everything when the dock goes."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._running: dict[str, Task] = {}
+
+    def start(
+        self,
+        name: str,
+        work: Work,
+        succeeded: Callable[[Any], None],
+        failed: Callable[[MedcnnError], None],
+        progressed: Callable[[Progress], None] | None = None,
+    ) -> Task:
+        """Start `work`; another task of the same name is dropped first, so a late answer never arrives."""
+        self.drop(name)
+        task = Task(name, work, self)
+        task.succeeded.connect(succeeded)
+        task.failed.connect(failed)
+        if progressed is not None:
+            task.progressed.connect(progressed)
+        self._running[name] = task
+        task.ended.connect(lambda: self._forget(name, task))
+        task.start()
+        self.changed.emit()
+        return task
+
+    def running(self, name: str) -> Task | None:
+        """Return the task of that name while it runs."""
+        return self._running.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of what runs."""
+        return tuple(self._running)
+
+    def drop(self, name: str) -> None:
+        """Stop the task of that name and hear nothing more of it."""
+        task = self._running.pop(name, None)
+        if task is not None:
+            task.drop()
+            self.changed.emit()
+
+    def close(self) -> None:
+        """Drop everything."""
+        for name in tuple(self._running):
+            self.drop(name)
+
+    def _forget(self, name: str, task: Task) -> None:
+        if self._running.get(name) is task:
+            del self._running[name]
+            self.changed.emit()
+        task.deleteLater()
