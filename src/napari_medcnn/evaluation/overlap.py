@@ -75,8 +75,8 @@ class Overlap:
         values = {
             name: getattr(self, name) for name in ("dice", "iou", "volume_similarity", "sensitivity", "precision")
         }
-        counts = {"both": self.both, "reference": self.reference, "predicted": self.predicted, "flag": self.flag}
-        return {**counts, **{k: None if math.isnan(v) else v for k, v in values.items()}}
+        out: dict[str, float | int | str | None] = {name: None if math.isnan(v) else v for name, v in values.items()}
+        return {"both": self.both, "reference": self.reference, "predicted": self.predicted, "flag": self.flag, **out}
 
 
 def per_class(reference: Array, predicted: Array, ids: Sequence[int]) -> dict[int, Overlap]:
@@ -120,9 +120,7 @@ def per_class(reference: Array, predicted: Array, ids: Sequence[int]) -> dict[in
         counts += np.bincount(a * n + b, minlength=n * n)
     joint = counts.reshape(n, n)
     rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-    return {
-        label: Overlap(int(joint[k, k]), int(rows[k]), int(columns[k])) for k, label in enumerate(wanted, start=1)
-    }
+    return {label: Overlap(int(joint[k, k]), int(rows[k]), int(columns[k])) for k, label in enumerate(wanted, start=1)}
 
 
 def _codes(part: Array, table: Array) -> Array:

@@ -97,9 +97,7 @@ class SurfaceDistances:
         return float(both[both[:, 0] <= tolerance_mm, 1].sum() / both[:, 1].sum())
 
 
-def surface_distances(
-    reference: Array, predicted: Array, spacing_mm: tuple[float, float, float]
-) -> SurfaceDistances:
+def surface_distances(reference: Array, predicted: Array, spacing_mm: tuple[float, float, float]) -> SurfaceDistances:
     """Measure two masks of one class.
 
     Parameters
@@ -182,7 +180,7 @@ def _areas(spacing: tuple[float, ...]) -> Float:
         cell = np.array([code >> bit & 1 for bit in range(8)], dtype=np.float32).reshape(2, 2, 2).transpose(2, 1, 0)
         vertices, faces, _, _ = marching_cubes(cell, 0.5, spacing=spacing, method="lorensen", allow_degenerate=False)
         corners = vertices[faces]
-        areas[code] = np.linalg.norm(
-            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-        ).sum() / 2
+        areas[code] = (
+            np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
+        )
     return areas
