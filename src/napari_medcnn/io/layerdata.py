@@ -1,0 +1,300 @@
+"""Scans and masks as napari layer arguments, and masks from a layer back onto the scan's own grid.
+
+The one place that turns a `Geometry` into ``scale``, ``translate``, ``units`` and ``axis_labels``. Plain tuples: napari
+is not imported. Volumes are shown with array axes running to Inferior, Posterior and Left (flips and transpositions
+only, see docs/decisions/display-geometry.md); the grid of the file travels in ``metadata["medcnn"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from napari_medcnn.core.geometry import Array, Geometry, Reorientation
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.errors import InputError
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+#: Key of `metadata` under which all our layers are known.
+KEY = "medcnn"
+#: Level 40 HU, width 400 HU: the usual soft tissue window.
+SOFT_TISSUE_HU = (-160.0, 240.0)
+_PERCENTILES = (0.5, 99.5)
+_SAMPLES = 1_000_000
+_UNNAMED_RGBA = (0.6, 0.6, 0.6, 1.0)
+_CLEAR = (0.0, 0.0, 0.0, 0.0)
+_COLOUR_CHANNELS = frozenset({(), ("red", "green", "blue"), ("red", "green", "blue", "alpha")})
+
+
+def scan_layers(volume: Volume) -> list[LayerTuple]:
+    """Return the image layers of a scan: one, or one per channel where the channels are not colours.
+
+    The data is a view in display order (no copy, read-only); pictures are 2D, colour is ``rgb=True``, time points lead
+    as a ``t`` axis. Complex numbers are shown as their magnitude. ``metadata["medcnn"]["range"]`` holds the lowest and
+    highest finite value for ``contrast_limits_range``, which napari would narrow to the window.
+    """
+    how = volume.geometry.reorientation_to()
+    shown = how.apply(volume.array, volume.axes)
+    if volume.is_picture:
+        shown = shown[:, 0] if volume.axes.startswith("t") else shown[0]
+    if shown.dtype.kind == "c":
+        shown = np.abs(shown)
+    colour = _is_colour(volume)
+    several = volume.channels > 1 and not colour
+    planes = [shown[..., c] for c in range(volume.channels)] if volume.axes.endswith("c") and not colour else [shown]
+    axes = volume.axes if colour else volume.axes.rstrip("c")
+    layers: list[LayerTuple] = []
+    for index, plane in enumerate(planes):
+        info = _info("scan", volume.geometry, how, volume.source)
+        info |= {
+            "case": volume.name,
+            "axes": axes,
+            "modality": volume.modality,
+            "value_unit": volume.value_unit,
+            "notes": volume.notes,
+        }
+        kwargs = _placed(volume.geometry, how, time=axes.startswith("t"))
+        kwargs |= {"name": volume.name, "metadata": {KEY: info}}
+        if several:
+            title = volume.channel_names[index] if volume.channel_names else f"channel {index + 1}"
+            kwargs |= {"name": f"{volume.name}: {title}", "visible": index == 0}
+        if colour:
+            kwargs["rgb"] = True
+            info["range"] = (0.0, float(np.iinfo(plane.dtype).max))
+        else:
+            info["range"] = _range(plane)
+            kwargs |= {
+                "contrast_limits": _window(volume, plane, info["range"]),
+                "colormap": "gray_r" if volume.inverted else "gray",
+            }
+        layers.append((plane, kwargs, "image"))
+    return layers
+
+
+def mask_layer(mask: LabelMap, scan: Volume | None = None) -> LayerTuple:
+    """Return the labels layer of a mask: an own writable C-contiguous copy in display order, uint8 or uint16.
+
+    Every class present has a name and a colour; a class without either would show grey, so that no painted voxel is
+    ever invisible. Napari's status bar names the class under the cursor from ``features``.
+
+    Raises
+    ------
+    InputError
+        The mask does not lie on the scan's grid, or holds an id above 65535.
+    """
+    geometry = mask.geometry
+    if scan is not None:
+        if not geometry.same_grid(scan.geometry):
+            raise InputError(
+                f"{mask.name}: expected the grid of the scan, {_grid_words(scan.geometry)}, "
+                f"got {_grid_words(geometry)}; resample the mask onto the scan first, or open its own scan"
+            )
+        geometry = scan.geometry
+    how = geometry.reorientation_to()
+    labels = mask.labels.covering(present_ids(mask.array))
+    dtype = labels.smallest_dtype
+    data = np.array(how.apply(mask.array), dtype=dtype, order="C", copy=True)
+    info = _info("mask", geometry, how, mask.source)
+    info |= {"labels": labels, "case": scan.name if scan is not None else mask.name, "notes": mask.notes}
+    kwargs = _placed(geometry, how) | {
+        "name": mask.name,
+        "opacity": 0.4,
+        "features": label_features(labels),
+        "colormap": label_colours(labels),
+        "metadata": {KEY: info},
+    }
+    return (data[0] if info["picture"] else data, kwargs, "labels")
+
+
+def map_layer(
+    array: Array,
+    scan: Volume,
+    name: str,
+    *,
+    limits: tuple[float, float] = (0.0, 1.0),
+    colormap: str = "inferno",
+    provenance: Mapping[str, Any] | None = None,
+) -> LayerTuple:
+    """Return the image layer of a map (uncertainty, saliency, probability) that lies on the scan's own grid (z, y, x).
+
+    `limits` are the fixed ends of the colour scale, so that maps of different cases compare.
+    """
+    if array.shape != scan.geometry.shape:
+        raise InputError(f"{name}: expected the scan's grid {scan.geometry.shape} (z, y, x), got {array.shape}")
+    how = scan.geometry.reorientation_to()
+    info = _info("map", scan.geometry, how, scan.source)
+    info |= {"case": scan.name, "axes": "zyx", "range": limits, "provenance": dict(provenance) if provenance else None}
+    shown = how.apply(array)
+    kwargs = _placed(scan.geometry, how) | {
+        "name": name,
+        "contrast_limits": limits,
+        "colormap": colormap,
+        "blending": "additive",
+        "opacity": 0.6,
+        "metadata": {KEY: info},
+    }
+    return (shown[0] if info["picture"] else shown, kwargs, "image")
+
+
+def mask_from_layer(data: Any, metadata: Mapping[str, Any], name: str) -> LabelMap:
+    """Return the mask of one of our labels layers, copied back onto the original grid.
+
+    Raises
+    ------
+    InputError
+        The layer is not ours, or its shape no longer is that of its scan.
+    """
+    info = layer_info(metadata)
+    if info is None:
+        raise InputError(f"{name}: expected a mask layer made by MedCNN; make one with New mask, and paint there")
+    array = on_source_grid(data, info, name)
+    labels: LabelSet = info["labels"] or LabelSet()
+    return LabelMap(
+        np.ascontiguousarray(array).copy(),
+        info["geometry"],
+        labels.covering(present_ids(array)),
+        name=name,
+        source=dict(info["source"]),
+    )
+
+
+def on_source_grid(data: Any, info: Mapping[str, Any], name: str) -> Array:
+    """Return a view of one layer's data (display order) in the array order of its file, leading t axis included."""
+    array = np.asarray(data)
+    axes: str = info.get("axes", "zyx")
+    geometry: Geometry = info["geometry"]
+    how: Reorientation = info["how"]
+    if info["picture"] and array.ndim == len(axes) - 1:
+        array = np.expand_dims(array, axes.index("z"))
+    expected = geometry.reoriented(how).shape
+    first = axes.index("z")
+    if array.ndim != len(axes) or array.shape[first : first + 3] != expected:
+        raise InputError(f"{name}: expected the shape of its scan, {expected}, got {array.shape}; undo the change")
+    return how.inverse.apply(array, axes)
+
+
+def layer_info(metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what we know of a layer from its metadata, None if it is not one of ours."""
+    info = metadata.get(KEY)
+    return info if isinstance(info, dict) and {"geometry", "how", "picture"} <= set(info) else None
+
+
+def label_features(labels: LabelSet) -> dict[str, list[Any]]:
+    """Return napari's ``features`` of a mask: its ``index`` column holds ids, so the status bar names the class."""
+    return {"index": [0, *labels.ids], "class": ["background", *labels.names]}
+
+
+def label_colours(labels: LabelSet) -> dict[int | None, tuple[float, float, float, float]]:
+    """Return id -> RGBA (0 to 1) as napari's Labels take it; background is clear, ids without a name are grey."""
+    colours: dict[int | None, tuple[float, float, float, float]] = {None: _UNNAMED_RGBA, 0: _CLEAR}
+    for label in labels:
+        red, green, blue = label.colour
+        colours[label.id] = (red / 255, green / 255, blue / 255, 1.0)
+    return colours
+
+
+def present_ids(array: Array) -> list[int]:
+    """Return the class ids present in rising order, 0 left out. Plane by plane: no sort of the whole volume.
+
+    Raises
+    ------
+    InputError
+        An id is above 65535.
+    """
+    top = int(array.max()) if array.size else 0
+    if top > 65535:
+        raise InputError(f"mask: expected class ids from 0 to 65535, got {top}; renumber the objects first")
+    seen = np.zeros(top + 1, dtype=bool)
+    for plane in array:
+        seen[plane.ravel()] = True
+    return [int(i) for i in np.flatnonzero(seen) if i != 0]
+
+
+def window_for(volume: Volume) -> tuple[float, float]:
+    """Return the (low, high) to show at once: the file's own window, soft tissue for HU, else percentiles."""
+    plane = np.abs(volume.array) if volume.array.dtype.kind == "c" else volume.array
+    return _window(volume, plane, _range(plane))
+
+
+def _window(volume: Volume, plane: Array, limits: tuple[float, float]) -> tuple[float, float]:
+    if volume.window is not None and np.isfinite(volume.window).all() and volume.window[0] < volume.window[1]:
+        return (float(volume.window[0]), float(volume.window[1]))
+    if plane.dtype.kind == "b":
+        return (0.0, 1.0)
+    if plane.dtype == np.uint8 and volume.is_picture:
+        return (0.0, 255.0)
+    low, high = _percentile_window(plane, limits)
+    if volume.value_unit == "HU" and low < SOFT_TISSUE_HU[1] and high > SOFT_TISSUE_HU[0]:
+        return SOFT_TISSUE_HU
+    return (low, high)
+
+
+def _percentile_window(plane: Array, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return percentiles of a regular sample of the finite values; the whole range where they coincide."""
+    step = max(1, round((plane.size / _SAMPLES) ** (1 / max(1, plane.ndim))))
+    sample = plane[tuple(slice(step // 2 if n > step else 0, None, step) for n in plane.shape)].astype(np.float64)
+    finite = sample[np.isfinite(sample)]
+    if finite.size:
+        low, high = (float(p) for p in np.percentile(finite, _PERCENTILES))
+        if low < high:
+            return (low, high)
+    return limits
+
+
+def _range(plane: Array) -> tuple[float, float]:
+    """Return the lowest and highest finite value, one apart if they are equal; (0, 1) if no value is finite."""
+    low, high = np.inf, -np.inf
+    for part in plane:
+        values = part[np.isfinite(part)] if part.dtype.kind == "f" else part
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low > high:
+        return (0.0, 1.0)
+    return (low, high) if low < high else (low, low + 1.0)
+
+
+def _is_colour(volume: Volume) -> bool:
+    if not volume.axes.endswith("c") or volume.channels not in (3, 4):
+        return False
+    names = tuple(name.lower() for name in volume.channel_names)
+    eight_bit = volume.array.dtype == np.uint8
+    return names in _COLOUR_CHANNELS and (eight_bit or (volume.is_picture and volume.array.dtype == np.uint16))
+
+
+def _info(role: str, geometry: Geometry, how: Reorientation, source: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "role": role,
+        "geometry": geometry,
+        "how": how,
+        "labels": None,
+        "case": "",
+        "provenance": None,
+        "source": dict(source),
+        "picture": geometry.shape[0] == 1 and not geometry.orientation_known,
+    }
+
+
+def _placed(geometry: Geometry, how: Reorientation, *, time: bool = False) -> dict[str, Any]:
+    """Return scale, translate, units and axis_labels; napari wants the same units on every layer of a scan.
+
+    Unknown spacing is ``pixel``: a ruler in mm would be an invention. A time axis counts frames.
+    """
+    shown = geometry.reoriented(how)
+    scale, translate = list(shown.spacing_mm), list(shown.display_translate_mm())
+    names = ["S-I", "A-P", "R-L"] if geometry.orientation_known else ["z", "y", "x"]
+    units = ["mm" if geometry.spacing_known else "pixel"] * 3
+    if geometry.shape[0] == 1 and not geometry.orientation_known:
+        scale, translate, names, units = scale[1:], translate[1:], names[1:], units[1:]
+    if time:
+        scale, translate, names, units = [1.0, *scale], [0.0, *translate], ["t", *names], ["pixel", *units]
+    return {"scale": scale, "translate": translate, "axis_labels": names, "units": units}
+
+
+def _grid_words(geometry: Geometry) -> str:
+    size = " x ".join(map(str, geometry.shape[::-1]))
+    spacing = " x ".join(f"{s:.3g}" for s in geometry.spacing_mm[::-1])
+    return f"{size} voxels of {spacing} mm" if geometry.spacing_known else f"{size} voxels"
