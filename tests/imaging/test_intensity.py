@@ -135,3 +135,36 @@ def test_each_plane_of_a_stack_is_normalised_alone():
 def test_impossible_arguments_are_refused(call):
     with pytest.raises(InputError):
         call(np.zeros((2, 2, 2, 1)))
+
+
+def test_local_contrast_is_the_same_in_the_light_and_in_the_dark():
+    """Stripes that swallow a fifth of the light, under light that falls from 200 to 20: equal contrast everywhere."""
+    x = np.mgrid[:128, :256][1]
+    shaded = np.where((x // 8) % 2, 0.8, 1.0) * np.linspace(200, 20, 256)[None, :]
+    result = intensity.local_contrast(shaded[None, :, :, None], 16.0, field_fraction=0.0, border_px=0, offset=1e-3)
+    bright, dark = result[0, 30:98, 50:82, 0], result[0, 30:98, 174:206, 0]
+    assert bright.std() / dark.std() == pytest.approx(1.0, abs=0.1)
+    assert np.sqrt((result**2).mean()) == pytest.approx(1.0, abs=1e-3)
+    # and it does not depend on the camera's gain
+    again = intensity.local_contrast(7 * shaded[None, :, :, None], 16.0, 0.0, 0, 1e-3)
+    np.testing.assert_allclose(again, result, atol=1e-3)
+
+
+def test_local_contrast_leaves_the_surround_and_dark_pictures_at_the_fill():
+    y, x = np.mgrid[:200, :200]
+    disc = np.hypot(y - 100, x - 100) < 90
+    image = disc * (100 + np.random.default_rng(0).normal(0, 1, (200, 200)))
+    result = intensity.local_contrast(image[None, :, :, None], 10.0)[0, :, :, 0]
+    assert not result[~disc].any()
+    assert np.abs(result).max() < 6, "a rim at the border of the field"
+    for value in (0.0, 9.0, NAN):
+        assert not intensity.local_contrast(np.full((2, 20, 20, 3), value), 3.0).any()
+
+
+def test_channel_weights_by_hand():
+    data = np.array([1.0, 2.0, NAN]).reshape(1, 1, 1, 3)
+    assert flat(intensity.weigh_channels(data, (0.0, 3.0, 1.0))) == [0, 6, 0]
+    with pytest.raises(InputError):
+        intensity.weigh_channels(data, (1.0,))
+    with pytest.raises(InputError):
+        intensity.local_contrast(data, 0.0)

@@ -72,6 +72,8 @@ STEPS: Mapping[str, Callable[..., Float32]] = {
     "zscore": intensity.zscore,
     "fixed_zscore": intensity.fixed_zscore,
     "local_normalise": intensity.local_normalise,
+    "local_contrast": intensity.local_contrast,
+    "weigh_channels": intensity.weigh_channels,
 }
 
 
