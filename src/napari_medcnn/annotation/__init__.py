@@ -1,1 +1,1 @@
-"""History, edits and the journal of a correction."""
+"""Correcting masks and losing nothing: pure edits, our own undo, the stroke journal, and export to a dataset."""
