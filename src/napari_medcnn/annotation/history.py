@@ -98,7 +98,9 @@ class Step:
         ProjectError
             The step belongs to a mask of another size or narrower ids, or is damaged; `array` is unchanged then.
         """
-        fits = array.ndim == len(self.box) and all(p.stop <= n for p, n in zip(self.box, array.shape, strict=True))
+        fits = array.ndim == len(self.box) and all(
+            0 <= p.start < p.stop <= n for p, n in zip(self.box, array.shape, strict=True)
+        )
         if not fits:
             raise ProjectError(f"step {self.name!r}: made for another mask, {self.box} is not inside {array.shape}")
         changed, before, after = self._unpacked()
