@@ -1,1 +1,1 @@
-"""One file per verb, each a generator of events that windows, command line and library consume alike."""
+"""What the product does: one file per verb, each a generator of events that window, terminal and library share."""

@@ -1,0 +1,278 @@
+"""The library: the same verbs as in the window, as plain functions that return values and raise named errors.
+
+``import napari_medcnn as mc`` gives `read`, `save`, `predict`, `explain`, `evaluate`, `models` and `attach`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from napari_medcnn.core.events import Cancel, result_of
+from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.results import Classification, Provenance, Segmentation
+from napari_medcnn.core.spec import ModelSpec
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.errors import InputError, MissingExtraError, ModelError, UnsupportedError
+from napari_medcnn.evaluation.report import Report
+from napari_medcnn.io.packages import package_from_keras
+from napari_medcnn.io.read import read_volume
+from napari_medcnn.verbs import engines
+from napari_medcnn.verbs import evaluate as evaluate_verb
+from napari_medcnn.verbs import models as models_verb
+from napari_medcnn.verbs import open as open_verb
+from napari_medcnn.verbs import predict as predict_verb
+from napari_medcnn.verbs import save as save_verb
+from napari_medcnn.verbs.doctor import install
+from napari_medcnn.worker.client import Engine
+
+__all__ = [
+    "MaskResult", "ClassResult",
+    "attach", "evaluate", "explain", "models", "predict", "read", "save",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class MaskResult(Segmentation):
+    """A mask with its scan, so that it can be shown."""
+
+    volume: Volume | None = None
+
+    def show(self, viewer: Any) -> None:
+        """Add scan and mask to a napari viewer."""
+        _show(viewer, self.volume, self)
+
+
+@dataclass(frozen=True)
+class ClassResult(Classification):
+    """Class scores with their scan, so that both can be shown."""
+
+    volume: Volume | None = None
+
+    def show(self, viewer: Any) -> None:
+        """Add the scan to a napari viewer; the class scores stand in its status bar."""
+        _show(viewer, self.volume, self)
+
+
+def read(path: str | Path, item: str | None = None, resample: bool = False) -> Volume | LabelMap:
+    """Read a scan or a mask from a file or a DICOM folder.
+
+    Parameters
+    ----------
+    item
+        Which one, if the path holds several (ids as in ``medcnn info``).
+    resample
+        Bring a tilted, gapped or sheared series onto a straight grid; without it such a series is refused.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, of a kind we do not read, or holds several items.
+    """
+    value: Volume | LabelMap = result_of(open_verb.run(open_verb.OpenRequest(Path(path), item, resample), Cancel()))
+    return value
+
+
+def save(obj: save_verb.Saved, path: str | Path, provenance: Provenance | None = None) -> Path:
+    """Save a scan, a mask or a result; results get the record of how they were made beside them.
+
+    The suffix names the format (.nii.gz, .nii, .nrrd, .seg.nrrd, .mha, .png; class scores .csv or .json).  What was
+    written is read back and compared before it replaces an old file.
+
+    Raises
+    ------
+    SaveError
+        It cannot be written; an old file of that name is as it was.
+    """
+    written: Path = result_of(save_verb.run(save_verb.SaveRequest(obj, Path(path), provenance), Cancel()))
+    return written
+
+
+def predict(
+    volume: Volume | str | Path,
+    model: Any,
+    *,
+    code: Sequence[str] = (),
+    spec: ModelSpec | None = None,
+    options: PredictOptions | None = None,
+    **changes: Any,
+) -> MaskResult | ClassResult:
+    """Run a model on a scan.
+
+    Parameters
+    ----------
+    volume
+        A scan, or the path of one.
+    model
+        Name or path of a package, a ``.keras`` file, or a ``keras.Model`` in memory; the last two need `spec`.
+    code
+        Python files or modules with the model's custom layers.  They are run: name only what you trust.
+    spec
+        How scans are prepared for a model that is not a package, and what its output means.
+    options, changes
+        `PredictOptions`, or its fields as keywords (``device="cpu"``, ``probabilities=True``, ``frame=3``).
+
+    Returns
+    -------
+    MaskResult or ClassResult
+        On the scan's own grid, with provenance; ``.show(viewer)`` adds it to napari.
+
+    Raises
+    ------
+    InputError
+        The scan does not suit the model; the message names every reason.
+    ModelError
+        The model cannot be opened.
+    EngineError
+        The process that runs models failed.
+    """
+    scan = volume if isinstance(volume, Volume) else _scan(Path(volume))
+    with ExitStack() as stack:
+        package = _package(model, spec, stack)
+        request = predict_verb.PredictRequest(scan, package, _options(options, changes), tuple(code))
+        result = result_of(predict_verb.run(request, Cancel(), _engine()))
+    kind = MaskResult if isinstance(result, Segmentation) else ClassResult
+    return kind(**{f.name: getattr(result, f.name) for f in fields(result)}, volume=scan)
+
+
+def explain(*args: Any, **kwargs: Any) -> Any:
+    """Say why a model gave its answer: not in this version, and therefore an error that says so.
+
+    Raises
+    ------
+    UnsupportedError
+        Always.
+    """
+    raise UnsupportedError("explain: this version of napari-medcnn has no saliency maps yet; predict works.")
+
+
+def evaluate(
+    dataset: str | Path,
+    model: str | Path | None = None,
+    *,
+    predictions: str | Path | None = None,
+    split: str | None = None,
+    report: str | Path | None = None,
+    code: Sequence[str] = (),
+) -> Report:
+    """Measure a model, or a folder of predictions, on a dataset table: Dice, IoU, surfaces per case and class.
+
+    Parameters
+    ----------
+    dataset
+        A ``dataset.csv``.
+    model, predictions
+        Exactly one of them.
+    split
+        Take only cases of this split.
+    report
+        Folder for report.json and report.html.
+
+    Raises
+    ------
+    InputError, ProjectError
+        A case cannot be scored; the message names it.
+    """
+    request = evaluate_verb.EvaluateRequest(Path(dataset), model, _path(predictions), split, _path(report), tuple(code))
+    value: Report = result_of(evaluate_verb.run(request, Cancel(), _engine() if model is not None else None))
+    return value
+
+
+def models(folder: str | Path | None = None) -> list[dict[str, Any]]:
+    """Return the cards of all usable models: the shipped ones, your own, and those in `folder`.
+
+    Each card has name, version, task, classes, licence, training data, intended use, sha256 and path.
+    """
+    found: models_verb.ModelList = result_of(models_verb.run(models_verb.ModelsRequest(_path(folder)), Cancel()))
+    return [models_verb.card(package) for package in found.packages]
+
+
+def attach(viewer: Any) -> Any:
+    """Add the MedCNN dock to a napari viewer that is already open, and return the dock.
+
+    Raises
+    ------
+    MissingExtraError
+        The window's packages are not installed.
+    """
+    try:
+        from napari_medcnn.widgets.dock import MedcnnDock
+    except ImportError as error:
+        raise MissingExtraError(
+            f'The dock needs {error.name or "napari and Qt"}. Install with: pip install "napari-medcnn[pyqt5]"'
+        ) from error
+    dock = MedcnnDock(viewer)
+    viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
+    return dock
+
+
+def _scan(path: Path) -> Volume:
+    value = read_volume(path)
+    return predict_verb.with_source(value, path, None)
+
+
+def _options(options: PredictOptions | None, changes: dict[str, Any]) -> PredictOptions:
+    known = {f.name: getattr(options or PredictOptions(), f.name) for f in fields(PredictOptions)}
+    unknown = sorted(set(changes) - set(known))
+    if unknown:
+        raise InputError(f"predict: unknown option {', '.join(unknown)}; expected {', '.join(known)}")
+    return PredictOptions(**{**known, **changes})
+
+
+def _package(model: Any, spec: ModelSpec | None, stack: ExitStack) -> Path | str:
+    """Return a package for whatever names a model; those made for this run go with `stack`."""
+    if isinstance(model, str | Path) and Path(model).suffix.lower() != ".keras":
+        return model
+    in_memory = not isinstance(model, str | Path)
+    if in_memory and not callable(getattr(model, "save", None)):
+        raise ModelError(f"model: expected a package, a .keras file or a keras.Model, got {type(model).__name__}")
+    if spec is None:
+        raise ModelError(
+            "model: a network without a package does not say how scans are prepared for it; pass spec=ModelSpec(...)."
+        )
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medcnn-model-")))
+    weights = folder / "model.keras" if in_memory else Path(model)
+    if in_memory:
+        model.save(str(weights))
+    return Path(package_from_keras(weights, spec, folder / "package"))
+
+
+def _show(viewer: Any, volume: Volume | None, result: Segmentation | Classification) -> None:
+    """Add a scan and what a model said of it; the mask is protected and named as one from the dock."""
+    from napari_medcnn.io.layerdata import mask_layer, scan_layers
+
+    try:
+        from qtpy.QtCore import QCoreApplication
+
+        from napari_medcnn.widgets.layers import Layers
+    except ImportError as error:
+        raise MissingExtraError(
+            f"show needs {error.name or 'napari and Qt'}. Install with: {install('pyqt5')}"
+        ) from error
+
+    def say(text: str) -> None:
+        viewer.status = text
+
+    # the application keeps it: it guards its layers for as long as the viewer shows them
+    layers = Layers(viewer, say, QCoreApplication.instance())
+    if volume is not None:
+        layers.add_scan(scan_layers(volume))
+    if isinstance(result, Segmentation):
+        layers.add_mask(mask_layer(result.mask, volume), result.mask.labels)
+    else:
+        say(", ".join(f"{name} {p:.3f}" for name, p in result.probabilities.items()))
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Engine:
+    """Return the library's one engine; it starts with the first run and ends with this process."""
+    return engines.new_engine()

@@ -1,0 +1,206 @@
+"""What each command does: ask a verb, then say its answer in words or as one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from napari_medcnn.cli import terminal, windows
+from napari_medcnn.cli.terminal import complain, finish, say, say_json
+from napari_medcnn.core.events import Cancel
+from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.errors import InputError, MissingExtraError
+from napari_medcnn.evaluation.report import GateDecision, Report
+from napari_medcnn.io.dataset import read_dataset
+from napari_medcnn.io.save import save_json
+from napari_medcnn.verbs import convert, demo, doctor, engines, evaluate, gate, info, models, predict_many, train
+from napari_medcnn.verbs.train_config import read_train_config
+
+GATE_SPLIT = "gate"
+
+
+def open_window(args: argparse.Namespace) -> int:
+    """``medcnn`` and ``medcnn open PATH...``."""
+    windows.require_window()
+    missing = [path for path in args.paths if not Path(path).exists()]
+    if missing:
+        raise InputError(f"{missing[0]}: there is no such file or folder")
+    if not doctor.has_display(sys.platform, os.environ):
+        raise InputError("There is no display here, so no window can open; run it on a desktop or under xvfb-run.")
+    code = windows.run_window(windows.LAUNCH, [str(Path(path).resolve()) for path in args.paths])
+    return 1 if code else 0
+
+
+def show_demo(args: argparse.Namespace) -> int:
+    """``medcnn demo``: mask and record always; the window, and a picture of it, where one can open."""
+    out = Path(args.out) if args.out else Path(tempfile.mkdtemp(prefix="medcnn-demo-"))
+    with engines.engine() as engine:
+        written: list[Path] = list(finish(demo.run(demo.DemoRequest(out), Cancel(), engine)))
+    for path in written:
+        say(f"Wrote {path}")
+    if args.headless:
+        return 0
+    prefix = windows.display_prefix(sys.platform, os.environ)
+    try:
+        windows.require_window()
+    except MissingExtraError as error:
+        complain(f"No window was opened. {error}")
+        return 0
+    if prefix is None:
+        complain("No window was opened: there is no display, and xvfb-run is not installed.")
+        return 0
+    # A window nobody can see, or that a script asked to close, must not wait for somebody to close it.
+    stay = not prefix and not os.environ.get("MEDCNN_DEMO_CLOSE")
+    sys.stdout.flush()
+    code = windows.run_window(windows.DEMO, ["--out", str(out), *(["--stay"] if stay else [])], prefix)
+    picture = out / "window.png"
+    if picture.exists():
+        say(f"Wrote {picture}")
+    if code:
+        complain("The window ended with an error; the mask is written all the same. See: medcnn doctor")
+    return 1 if code else 0
+
+
+def show_info(args: argparse.Namespace) -> int:
+    """``medcnn info PATH``."""
+    found = finish(info.run(info.InfoRequest(Path(args.path)), Cancel()))
+    if args.json:
+        say_json(info.to_json(found))
+    else:
+        say("\n".join(_item_words(item) for item in info.to_json(found)["items"]) or "No image in it.")
+    for path in found.skipped:
+        complain(f"skipped: {_skipped(path)}")
+    return 0
+
+
+def _skipped(entry: Any) -> str:
+    return " ".join(map(str, entry)) if isinstance(entry, tuple) else str(entry)
+
+
+def _item_words(item: dict[str, Any]) -> str:
+    spacing = item["spacing_mm"]
+    size = " x ".join(f"{mm:g}" for mm in spacing) + " mm (z, y, x)" if spacing else "voxel size not stated"
+    side = item["orientation"] or "left/right not stated"
+    shape = " x ".join(map(str, item["shape"]))
+    modality = f" {item['modality']}" if item["modality"] else ""
+    lines = [f"{item['id']}: {item['kind']}{modality}, {item['axes']} {shape}, {item['dtype']}, {size}, {side}"]
+    return "\n".join(terminal.plain(line) for line in [*lines, *(f"  note: {note}" for note in item["warnings"])])
+
+
+def run_convert(args: argparse.Namespace) -> int:
+    """``medcnn convert IN OUT``."""
+    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, args.resample)
+    say(f"Wrote {finish(convert.run(request, Cancel()))}")
+    return 0
+
+
+def show_models(args: argparse.Namespace) -> int:
+    """``medcnn models``."""
+    found: models.ModelList = finish(models.run(models.ModelsRequest(), Cancel()))
+    if args.json:
+        say_json(found.to_json())
+    else:
+        for card in found.to_json()["models"]:
+            kind = f"{card['task']}, {card['dimensions']}D, {', '.join(card['classes'])}"
+            say(f"{card['name']} {card['version']}: {kind}")
+            say(f"  {terminal.plain(card['intended_use'])} Weights: {card['licence']}. {card['path']}")
+        if not found.packages:
+            say("No model is installed.")
+    for problem in found.problems:
+        complain(problem)
+    return 0
+
+
+def run_predict(args: argparse.Namespace) -> int:
+    """``medcnn predict -m MODEL IN... -o OUT``."""
+    options = PredictOptions(
+        device=args.device,
+        probabilities=args.probabilities,
+        uncertainty=False,  # nothing here writes the map
+        frame=args.frame,
+        ignore_fit=args.ignore_fit,
+    )
+    request = predict_many.ManyRequest(
+        tuple(Path(path) for path in args.inputs), args.model, Path(args.out), options,
+        item=args.item, resample=args.resample,
+    )  # fmt: skip
+    with engines.engine() as engine:
+        done: predict_many.ManyResult = finish(predict_many.run(request, Cancel(), engine))
+    if args.json:
+        say_json(done.report)
+    for case in done.report["cases"]:
+        if case["status"] != "done":
+            complain(f"{case['input']}: {case['error']}")
+        elif not args.json:
+            say(f"{case['input']} -> {case['output']}{_result_words(case)}")
+            for warning in case["warnings"]:
+                complain(f"{case['input']}: note: {warning}")
+    return 1 if done.failed else 0
+
+
+def _result_words(case: dict[str, Any]) -> str:
+    if case["classes"]:
+        return ": " + ", ".join(f"{name} {p:.3f}" for name, p in case["classes"].items())
+    if case["volumes_ml"]:
+        return ": " + ", ".join(f"{name} {ml:.2f} ml" for name, ml in case["volumes_ml"].items())
+    return ""
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """``medcnn train CONFIG.yaml``: then, if the table keeps cases for it, say whether the new model is better."""
+    request = read_train_config(Path(args.config), args.resume)
+    with engines.engine() as engine:
+        result: train.TrainResult = finish(train.run(request, Cancel(), engine))
+        say(f"Best validation score {result.best}; package: {result.out}")
+        if any(row.split == GATE_SPLIT for row in read_dataset(request.dataset).rows):
+            ask = gate.GateRequest(request.model, result.out, request.dataset, GATE_SPLIT)
+            decision: GateDecision = finish(gate.run(ask, Cancel(), engine))
+            save_json(decision.to_json(), request.out / "gate.json")
+            say(f"{'Accepted' if decision.accepted else 'Refused, keep the old model'}: {decision.reason}")
+        else:
+            say(f"Not compared with the old model: the table has no cases of split {GATE_SPLIT!r}.")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """``medcnn evaluate (-m MODEL | --predictions DIR) DATASET``."""
+    request = evaluate.EvaluateRequest(
+        Path(args.dataset),
+        args.model,
+        Path(args.predictions) if args.predictions else None,
+        args.split,
+        Path(args.out) if args.out else None,
+    )
+    if request.model is None:
+        report: Report = finish(evaluate.run(request, Cancel()))
+    else:
+        with engines.engine() as engine:
+            report = finish(evaluate.run(request, Cancel(), engine))
+    if args.json:
+        say_json(report.to_json())
+        return 0
+    for case in report.cases:
+        for name, scores in case.scores.items():
+            say(f"{case.case} {name}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+    whole = report.overall()
+    say(f"Mean {report.measure} {whole.mean:.4f}, {whole.cases} cases of {whole.patients} patients")
+    return 0
+
+
+def show_doctor(args: argparse.Namespace) -> int:
+    """``medcnn doctor``: exit code 0 also where parts are missing; they are the answer."""
+    with engines.engine() as engine:
+        found: doctor.Diagnosis = finish(doctor.run(doctor.DoctorRequest(), Cancel(), engine))
+    if args.json:
+        say_json(found.to_json())
+        return 0
+    words = {"ok": "ok     ", "warn": "note   ", "missing": "missing"}
+    for check in found.checks:
+        say(f"{words[check.status]} {check.topic}: {terminal.plain(check.text)}")
+        if check.next_step:
+            say(f"        -> {check.next_step}")
+    return 0

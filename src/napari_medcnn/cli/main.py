@@ -1,0 +1,143 @@
+"""Arguments in, exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Protocol
+
+from napari_medcnn import __version__
+from napari_medcnn.cli.terminal import complain
+from napari_medcnn.errors import Cancelled, MedcnnError
+
+DONE, PROBLEM, INTERRUPTED = 0, 1, 130
+
+
+class Add(Protocol):
+    """Adds one command to the parser."""
+
+    def __call__(self, name: str, handler: str, text: str, as_json: bool = False) -> argparse.ArgumentParser:
+        """Return the parser of the command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as end:  # argparse has said what is wrong, or printed the help
+        return end.code if isinstance(end.code, int) else 2
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot show is no reason to stop
+    debug = getattr(args, "debug", False)
+    try:
+        return _run(args)
+    except (KeyboardInterrupt, Cancelled):
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our answer is gone; say nothing, also not when Python flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PROBLEM
+    except (MedcnnError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        words = _words(error)
+        if getattr(args, "json", False):
+            sys.stdout.write(json.dumps({"error": words}) + "\n")
+        complain(words)
+        return PROBLEM
+
+
+def main_entry() -> int:
+    """Run the command line of this process; the console script passes the result to the system."""
+    return main()
+
+
+def _run(args: argparse.Namespace) -> int:
+    # here, so that --help and wrong usage answer at once
+    from napari_medcnn.cli import commands
+
+    handler = getattr(commands, args.handler)
+    return int(handler(args))
+
+
+def _words(error: Exception) -> str:
+    from napari_medcnn.verbs.guard import plain_os_error
+
+    return plain_os_error(error) if isinstance(error, OSError) else str(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of errors")
+    parser = argparse.ArgumentParser(
+        prog="medcnn",
+        description="Open a scan, run a model, correct, retrain, measure. Research use only, not for diagnosis.",
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"medcnn {__version__}")
+    parser.set_defaults(handler="open_window", paths=[])
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def command(name: str, handler: str, text: str, as_json: bool = False) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, parents=[common])
+        added.set_defaults(handler=handler)
+        if as_json:
+            added.add_argument("--json", action="store_true", help="print one JSON object")
+        return added
+
+    _looking(command)
+    _running(command)
+    return parser
+
+
+def _looking(command: Add) -> None:
+    added = command("demo", "show_demo", "segment the example photograph and show it")
+    added.add_argument("--headless", action="store_true", help="no window")
+    added.add_argument("--out", metavar="DIR", help="folder for the results (default: a new temporary one)")
+    added = command("open", "open_window", "open files or folders in the window")
+    added.add_argument("paths", nargs="+", metavar="PATH")
+    added = command("info", "show_info", "say what a file or folder holds", True)
+    added.add_argument("path", metavar="PATH")
+    added = command("convert", "run_convert", "write a scan or mask in another format, values and grid unchanged")
+    added.add_argument("input", metavar="IN")
+    added.add_argument("output", metavar="OUT")
+    added.add_argument("--item", metavar="ID", help="which item, if IN holds several (see: medcnn info)")
+    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
+    command("models", "show_models", "list the models", True)
+    command("doctor", "show_doctor", "check this computer", True)
+
+
+def _running(command: Add) -> None:
+    added = command("predict", "run_predict", "run a model on scans", True)
+    added.add_argument("-m", "--model", required=True, metavar="MODEL", help="name or path of a model package")
+    added.add_argument("inputs", nargs="+", metavar="IN", help="files or DICOM folders")
+    added.add_argument("-o", "--out", required=True, metavar="OUT", help="folder, or one image file for one input")
+    added.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    added.add_argument("--probabilities", action="store_true", help="also write the probability of every class")
+    added.add_argument("--item", metavar="ID", help="which item, if IN holds several")
+    added.add_argument("--frame", type=_count, default=0, metavar="N", help="time point of a 4D scan, from 0")
+    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
+    added.add_argument("--ignore-fit", action="store_true", help="run although the scan looks unlike the training data")
+    added = command("train", "run_train", "fine-tune a model on a dataset table")
+    added.add_argument("config", metavar="CONFIG.yaml", help="model, dataset, out, options")
+    added.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    added = command("evaluate", "run_evaluate", "measure a model or a folder of masks", True)
+    source = added.add_mutually_exclusive_group(required=True)
+    source.add_argument("-m", "--model", metavar="MODEL")
+    source.add_argument("--predictions", metavar="DIR")
+    added.add_argument("dataset", metavar="DATASET", help="dataset.csv")
+    added.add_argument("-o", "--out", metavar="REPORT_DIR", help="folder for report.json and report.html")
+    added.add_argument("--split", metavar="NAME", help="only cases of this split")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or above, got {text}")
+    return value

@@ -1,0 +1,29 @@
+"""Open a scan or a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.io.read import read
+from napari_medcnn.verbs.guard import guarded, stop_if
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """Read one item of a file or folder; `resample` brings an uneven or tilted series onto a straight grid."""
+
+    path: Path
+    item: str | None = None
+    resample: bool = False
+
+
+@guarded
+def run(request: OpenRequest, cancel: Cancel) -> Events:
+    """Read; the result is a Volume or a LabelMap."""
+    stop_if(cancel)
+    yield Progress(None, "Reading")
+    value = read(Path(request.path), request.item, request.resample)
+    stop_if(cancel)
+    yield Result(value)

@@ -1,0 +1,263 @@
+"""Run a model on one scan: say first whether they suit, then hand over, run, and bring the result back."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medcnn import __version__
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.core.fit import check_fit, worst
+from napari_medcnn.core.options import PredictOptions, to_json
+from napari_medcnn.core.results import Classification, FitItem, Provenance, Segmentation
+from napari_medcnn.core.spec import ModelSpec
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.errors import InputError, ModelError
+from napari_medcnn.io.packages import Package, find_model, read_package
+from napari_medcnn.verbs.guard import guarded, relay, stop_if
+from napari_medcnn.worker.client import Engine
+from napari_medcnn.worker.meta import volume_meta
+from napari_medcnn.worker.protocol import ArrayRef
+
+PROBABILITY_DTYPE = "float16"
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """Run `model` (the name or path of a package) on `volume`.
+
+    Parameters
+    ----------
+    code
+        Python files or modules with custom layers that the user trusts; recorded by hash.
+    keep
+        Leave the voxels in the exchange folder for the next run on the same scan (an open viewer);
+        `scan_key` names them to `engine.exchange.forget`.
+    """
+
+    volume: Volume
+    model: Path | str
+    options: PredictOptions = field(default_factory=PredictOptions)
+    code: tuple[str, ...] = ()
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is known before running: the time point asked for, its fit, and the hash of its voxels."""
+
+    request: PredictRequest
+    package: Package
+    volume: Volume
+    fit: tuple[FitItem, ...]
+    digest: str
+
+
+@guarded
+def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
+    """Predict; the result is a Segmentation on the scan's own grid, or a Classification.
+
+    Fails with
+    ----------
+    InputError
+        The scan does not suit the model (every reason is named), or there is no such time point.
+    ModelError, EngineError, Cancelled
+        The model cannot be opened, the engine died, the user stopped.
+    """
+    stop_if(cancel)
+    yield Progress(0.0, "Opening the model")
+    package = open_model(request.model)
+    spec = package.spec
+    volume = one_frame(request.volume, request.options.frame)
+    fit = check_fit(volume, spec)
+    refuse_misfit(fit, request.options)
+    stop_if(cancel)
+    yield Progress(0.0, "Handing the scan over")
+    job = _Job(request, package, volume, fit, voxel_sha256(volume))
+    with _arrays(job, engine) as arrays:
+        body = {
+            "model": str(package.path),
+            "code": list(request.code),
+            "volume": arrays["volume"].to_json(),
+            "meta": volume_meta(volume),
+            "options": to_json(request.options),
+            **{k: _ref(arrays.get(k)) for k in ("labels", "uncertainty", "probabilities")},
+        }
+        reply = yield from relay(engine.run("predict", body, cancel))
+        provenance = _provenance(job, reply)
+        value: Segmentation | Classification
+        if spec.task == "classification":
+            value = classification(spec, reply, provenance, fit)
+        else:
+            value = _segmentation(job, reply, provenance, engine, arrays)
+    yield Result(value)
+
+
+def open_model(model: Path | str) -> Package:
+    """Return the package of a name or path."""
+    path = find_model(model)
+    if path.suffix.lower() == ".keras":
+        raise ModelError(
+            f"{path.name}: a bare .keras file does not say how scans are prepared for it; add it once as a package "
+            "(in Python: predict(..., spec=ModelSpec(...)))."
+        )
+    return read_package(path)
+
+
+def one_frame(volume: Volume, frame: int) -> Volume:
+    """Return the time point to run on; a scan without time has only frame 0."""
+    if frame >= volume.frames:
+        raise InputError(f"frame: this scan has {volume.frames} time points, expected 0 to {volume.frames - 1}")
+    return volume.frame(frame)
+
+
+def refuse_misfit(fit: tuple[FitItem, ...], options: PredictOptions) -> None:
+    """Raise `InputError` naming every reason why this scan must not run, or must be insisted on."""
+    grave = {"stop"} if options.ignore_fit else {"stop", "override"}
+    if worst(fit) not in grave:
+        return
+    lines = "; ".join(f"{item.topic}: {item.text}" for item in fit if item.level in grave)
+    hint = "" if worst(fit) == "stop" else " To run it all the same, set ignore_fit (--ignore-fit)."
+    raise InputError(f"This scan does not suit the model. {lines}{hint}")
+
+
+def voxel_sha256(volume: Volume) -> str:
+    """Return the sha256 of the voxels in C order, little endian: the same scan from any file gives the same hash."""
+    array = volume.array
+    digest = hashlib.sha256()
+    for plane in array if array.ndim > 1 else [array]:  # plane by plane, so that a flipped view is never copied whole
+        digest.update(np.ascontiguousarray(plane, dtype=array.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
+
+
+def scan_key(digest: str) -> str:
+    """Return the key of a kept scan in the exchange folder; `digest` is its `voxel_sha256`."""
+    return f"scan-{digest[:24]}"
+
+
+def class_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Return the name of each score channel, in order."""
+    return tuple(spec.labels.name_of(i) for i in spec.decision.ids)
+
+
+def classification(
+    spec: ModelSpec, reply: Mapping[str, Any], provenance: Provenance, fit: tuple[FitItem, ...]
+) -> Classification:
+    """Turn class scores into a decision: the largest where classes exclude each other, else all above threshold."""
+    names = class_names(spec)
+    scores = {str(k): float(v) for k, v in reply["scores"].items()}
+    if set(scores) != set(names):
+        raise ModelError(f"The model gave scores for {sorted(scores)}, its card names {sorted(names)}.")
+    if spec.decision.exclusive:
+        chosen: tuple[str, ...] = (max(names, key=lambda n: scores[n]),)
+    else:
+        chosen = tuple(n for n, low in zip(names, spec.decision.thresholds, strict=True) if scores[n] >= low)
+    ordered = {n: scores[n] for n in names}
+    return Classification(ordered, chosen, provenance, fit, tuple(map(str, reply.get("warnings", ()))))
+
+
+def _segmentation(
+    job: _Job, reply: Mapping[str, Any], provenance: Provenance, engine: Engine, arrays: Mapping[str, ArrayRef]
+) -> Segmentation:
+    spec = job.package.spec
+    labels = np.array(engine.exchange.open(arrays["labels"], "r"))
+    unnamed = set(np.unique(labels).tolist()) - {0, *spec.labels.ids}
+    if unnamed:
+        raise ModelError(f"The mask holds class ids {sorted(unnamed)} that the model's card does not name.")
+    doubt = arrays.get("uncertainty")
+    scores = arrays.get("probabilities")
+    return Segmentation(
+        mask=LabelMap(labels, job.volume.geometry, spec.labels, name=spec.title or spec.name),
+        scores={str(k): float(v) for k, v in reply["scores"].items()},
+        provenance=provenance,
+        fit=job.fit,
+        uncertainty=None if doubt is None else np.array(engine.exchange.open(doubt, "r")),
+        probabilities=None if scores is None else engine.exchange.open(scores, "r"),
+        channel_names=class_names(spec),
+        warnings=tuple(map(str, reply.get("warnings", ()))),
+    )
+
+
+@contextmanager
+def _arrays(job: _Job, engine: Engine) -> Iterator[dict[str, ArrayRef]]:
+    """Put the scan into the exchange folder and make room for the answers; what nobody holds afterwards is dropped.
+
+    Answers get names of their own, so that a queued run never writes into the result of another.  Probabilities stay:
+    they are handed out as the mapped file itself and go with the engine.
+    """
+    exchange, options, spec = engine.exchange, job.request.options, job.package.spec
+    mark = uuid.uuid4().hex
+    keys = {"volume": scan_key(job.digest) if job.request.keep else f"scan-{mark}"}
+    refs = {"volume": exchange.put(job.volume.array, keys["volume"])}
+    wanted: dict[str, tuple[tuple[int, ...], str]] = {}
+    shape = job.volume.geometry.shape
+    if spec.task == "segmentation":
+        wanted["labels"] = (shape, spec.decision.dtype)
+        if options.uncertainty:
+            wanted["uncertainty"] = (shape, "uint8")
+        if options.probabilities:
+            wanted["probabilities"] = ((*shape, len(spec.decision.ids)), PROBABILITY_DTYPE)
+    try:
+        for name, (size, dtype) in wanted.items():
+            keys[name] = f"{name}-{mark}"
+            refs[name] = exchange.new(size, dtype, keys[name])
+        yield refs
+    finally:
+        for name, key in keys.items():
+            if name != "probabilities" and not (name == "volume" and job.request.keep):
+                exchange.forget(key)
+
+
+def _ref(ref: ArrayRef | None) -> dict[str, Any] | None:
+    return None if ref is None else ref.to_json()
+
+
+def _provenance(job: _Job, reply: Mapping[str, Any]) -> Provenance:
+    spec, volume, grid = job.package.spec, job.volume, job.volume.geometry
+    model: dict[str, Any] = {
+        "name": spec.name, "version": spec.version, "sha256": spec.sha256, "licence": spec.licence
+    }  # fmt: skip
+    if job.request.code:
+        model["code"] = {name: _code_sha256(name) for name in job.request.code}
+    warnings = tuple(map(str, reply.get("warnings", ())))
+    return Provenance(
+        model=model,
+        options=to_json(job.request.options),
+        versions={"napari-medcnn": __version__, **{str(k): str(v) for k, v in reply.get("versions", {}).items()}},
+        device=str(reply.get("device", "")),
+        input={
+            "sha256": job.digest,
+            "shape": list(volume.array.shape),
+            "axes": volume.axes,
+            "dtype": str(volume.array.dtype),
+            "spacing_mm": list(grid.spacing_mm) if grid.spacing_known else None,
+        },
+        time=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+        seconds={str(k): float(v) for k, v in reply.get("seconds", {}).items()},
+        notes=tuple(f"{i.topic}: {i.text}" for i in job.fit if i.level != "ok") + warnings,
+    )
+
+
+def _code_sha256(name: str) -> str:
+    """Return the hash of a trusted file of layers, given as a path or as the name of a module."""
+    path: Path | None = Path(name)
+    if not name.endswith(".py"):
+        found = importlib.util.find_spec(name.partition(".")[0])
+        path = Path(found.origin) if found is not None and found.origin else None
+    if path is None or not path.is_file():
+        raise InputError(f"code: there is no Python file or module {name!r}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def with_source(volume: Volume, path: Path, item: str | None) -> Volume:
+    """Return the volume with the path it came from, for "Copy as command"."""
+    return replace(volume, source={**volume.source, "path": str(path), "item": item})
