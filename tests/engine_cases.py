@@ -1,0 +1,48 @@
+"""What the engine's tests share."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
+from napari_medcnn.errors import Cancelled
+
+TILE = (16, 24, 24)
+
+
+class FakeContext:
+    """As `worker.server.Context`, and counts; `stop_after` cancels at the n-th look."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.messages: list[str] = []
+        self.looks = 0
+        self.stop_after = stop_after
+        self.cancelled = threading.Event()
+
+    def progress(self, fraction: float | None, message: str) -> None:
+        self.check_cancel()
+        self.messages.append(message)
+
+    def check_cancel(self) -> None:
+        self.looks += 1
+        if self.stop_after is not None and self.looks > self.stop_after:
+            raise Cancelled("Cancelled.")
+
+
+def spec_3d(**changes: Any) -> ModelSpec:
+    """Three classes by intensity; the network sees the scan as stored."""
+    values: dict[str, Any] = {
+        "name": "thresholds",
+        "title": "Thresholds",
+        "task": "segmentation",
+        "preparation": Preparation(3, 1),
+        "labels": LabelSet.from_names(("grey", "white")),
+        "decision": Decision((0, 1, 2), exclusive=True),
+        "activation": "softmax",
+        "tile": TILE,
+        "overlap": 0.5,
+        "divisor": 1,
+    }
+    return ModelSpec(**{**values, **changes})
