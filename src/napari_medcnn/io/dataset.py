@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from napari_medcnn.errors import MedcnnError, ProjectError, SaveError
+from napari_medcnn.errors import InputError, MedcnnError, ProjectError, SaveError
 
 COLUMNS = ("case", "patient", "image", "mask", "class", "split", "site")
 #: Splits that training reads; the others are kept from it.
@@ -146,16 +146,33 @@ def add_case(path: Path | str, row: Row) -> Dataset:
     return new
 
 
-#: Gives the size (z, y, x) of an image or mask file without reading its voxels, for instance through `io.read.inspect`.
 SizeOf = Callable[[Path], tuple[int, ...]]
 
 
-def check_dataset(dataset: Dataset, size_of: SizeOf | None = None, *, task: str = "segmentation") -> list[Problem]:
+def size_of_file(path: Path) -> tuple[int, ...]:
+    """Return the size (z, y, x) that the header of an image or mask file states; no voxel is read.
+
+    Raises
+    ------
+    InputError
+        The file is not an image.
+    """
+    from napari_medcnn.io.read import inspect  # all file formats, wanted only when files are looked into
+
+    items = [item for item in inspect(path).items if item.kind != "other"]
+    if not items:
+        raise InputError(f"{path.name}: there is no image in this file")
+    return tuple(n for n, letter in zip(items[0].shape, items[0].axes, strict=True) if letter in "zyx")
+
+
+def check_dataset(
+    dataset: Dataset, size_of: SizeOf | None = size_of_file, *, task: str = "segmentation"
+) -> list[Problem]:
     """Return what is wrong with a table, gravest first; an empty list means training may start.
 
     Checked are: no case or one only, a case twice, missing files, images without label and labels without image, one
     patient or one identical file in several splits, identical images within a split, image and mask of different size
-    (only where `size_of` is given), and one class only.
+    (from their headers; None skips it), and one class only.
     """
     problems = _rows(dataset, task) + _files(dataset)
     problems += _leaks(dataset) + _copies(dataset)
