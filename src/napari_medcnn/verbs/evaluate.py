@@ -6,7 +6,7 @@ import csv
 import html
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, ProjectError
 from napari_medcnn.evaluation.report import CaseScore, Report, score_class, score_mask
-from napari_medcnn.io.dataset import Row, read_dataset
+from napari_medcnn.io.dataset import Dataset, Row, read_dataset
 from napari_medcnn.io.packages import Package
 from napari_medcnn.io.read import read_labels, read_volume
 from napari_medcnn.io.save import save_json, save_text
@@ -63,7 +63,7 @@ def run(request: EvaluateRequest, cancel: Cancel, engine: Engine | None = None) 
     stop_if(cancel)
     yield Progress(0.0, "Reading the table")
     dataset = read_dataset(Path(request.dataset))
-    rows = [row for row in dataset.rows if request.split is None or row.split == request.split]
+    rows = [located(row, dataset) for row in dataset.rows if request.split is None or row.split == request.split]
     if not rows:
         splits = ", ".join(sorted({row.split or "(empty)" for row in dataset.rows})) or "none"
         where = f" of split {request.split!r}; there is {splits}" if request.split else ""
@@ -145,6 +145,13 @@ def _score(row: Row, source: _Model | _Folder) -> Generator[Event, None, CaseSco
     labels = source.labels or _labels_of(reference, found)
     reference = _binary_as_class(reference, labels)
     return score_mask(row.case, row.patient, reference, _binary_as_class(found, labels), labels)
+
+
+def located(row: Row, dataset: Dataset) -> Row:
+    """Return the row with its files where they are, instead of relative to the table."""
+    return replace(
+        row, image=tuple(dataset.resolve(p) for p in row.image), mask=tuple(dataset.resolve(p) for p in row.mask)
+    )
 
 
 def case_volume(row: Row) -> Volume:

@@ -64,7 +64,7 @@ def run(request: TrainRequest, cancel: Cancel, engine: Engine) -> Events:
     if out.exists() and not request.resume and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is not empty; go on from its last checkpoint with --resume, or choose another.")
     yield Progress(0.0, "Checking the dataset")
-    check_table(Path(request.dataset))
+    check_table(Path(request.dataset), package.spec.task)
     out.mkdir(parents=True, exist_ok=True)
     body = {
         "model": str(package.path),
@@ -78,12 +78,12 @@ def run(request: TrainRequest, cancel: Cancel, engine: Engine) -> Events:
     yield Result(TrainResult(reply["best"], reply["history"], Path(reply["out"])))
 
 
-def check_table(csv: Path) -> None:
+def check_table(csv: Path, task: str) -> None:
     """Raise `ProjectError` with every fault of a dataset table: training on a leak would only look good."""
     dataset = read_dataset(csv)
     if not dataset.rows:
         raise ProjectError(f"{csv}: the table has no cases.")
-    problems = [str(problem) for problem in check_dataset(dataset)]
+    problems = [str(problem) for problem in check_dataset(dataset) if problem.level == "stop"]
     if problems:
         more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise ProjectError(f"{csv}: {'; '.join(problems[:8])}{more}. Nothing was started.")

@@ -1,0 +1,155 @@
+"""The library: values back, named errors, any way of naming a model."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_medcnn as mc
+from napari_medcnn import api
+from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.errors import InputError, MissingExtraError, ModelError, UnsupportedError
+from napari_medcnn.worker.client import Engine
+from tiny_packages import bright_xyz, classifier, keras_file, nifti, nifti_mask, package, segmenter
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch, _fake: Engine) -> Engine:
+    monkeypatch.setattr(api, "_engine", lambda: _fake)
+    return _fake
+
+
+@pytest.fixture(scope="module")
+def _fake() -> Iterator[Engine]:
+    import fake_engine
+
+    lent = Engine(fake_engine.launch())
+    yield lent
+    lent.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return package(tmp_path_factory.mktemp("packages"), segmenter())
+
+
+def test_read_predict_save(tmp_path: Path, model: Path) -> None:
+    path = nifti(tmp_path / "scan.nii.gz")
+    scan = mc.read(path)
+    assert isinstance(scan, Volume)
+    result = mc.predict(scan, model=model)
+    written = mc.save(result, tmp_path / "mask.nii.gz")
+    back = mc.read(written)
+    assert isinstance(back, LabelMap)
+    np.testing.assert_array_equal(back.array.T == 2, bright_xyz(path))
+    assert back.geometry.same_grid(scan.geometry)
+    assert (tmp_path / "mask.provenance.json").is_file()
+
+
+def test_a_path_does_as_well_and_options_are_keywords(tmp_path: Path, model: Path) -> None:
+    path = nifti(tmp_path / "scan.nii.gz")
+    result = mc.predict(str(path), model=str(model), device="cpu", probabilities=True)
+    assert result.provenance.options["device"] == "cpu"
+    assert result.probabilities is not None
+    same = mc.predict(path, model, options=PredictOptions(device="cpu"), probabilities=True)
+    np.testing.assert_array_equal(same.mask.array, result.mask.array)
+    assert result.volume.geometry == result.mask.geometry
+    with pytest.raises(FrozenInstanceError):
+        result.volume = None
+    with pytest.raises(InputError, match="unknown option devise; expected device"):
+        mc.predict(path, model, devise="cpu")
+
+
+def test_a_bare_keras_file_needs_a_card(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "scan.nii.gz")
+    weights = keras_file(tmp_path / "net.keras", 3, 1)
+    with pytest.raises(ModelError, match="spec=ModelSpec"):
+        mc.predict(path, weights)
+    result = mc.predict(path, weights, spec=segmenter("mine"))
+    assert result.provenance.model["name"] == "mine"
+    assert weights.is_file()
+
+
+def test_a_network_in_memory_saves_itself(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "scan.nii.gz")
+    source = keras_file(tmp_path / "net.keras", 3, 1)
+    saved: list[Path] = []
+
+    class Network:
+        def save(self, target: str) -> None:
+            saved.append(Path(target))
+            shutil.copyfile(source, target)
+
+    result = mc.predict(path, Network(), spec=segmenter("memory"))
+    assert result.provenance.model["name"] == "memory"
+    assert saved[0].suffix == ".keras" and not saved[0].exists()
+    with pytest.raises(ModelError, match="spec=ModelSpec"):
+        mc.predict(path, Network())
+    with pytest.raises(ModelError, match=r"keras\.Model, got int"):
+        mc.predict(path, 3)
+
+
+def test_trusted_code_is_recorded_by_hash(tmp_path: Path, model: Path) -> None:
+    import hashlib
+
+    code = tmp_path / "layers.py"
+    code.write_text("x = 1\n")
+    result = mc.predict(nifti(tmp_path / "scan.nii.gz"), model, code=[str(code)])
+    assert result.provenance.model["code"] == {str(code): hashlib.sha256(b"x = 1\n").hexdigest()}
+    with pytest.raises(InputError, match=r"no Python file or module 'gone\.py'"):
+        mc.predict(nifti(tmp_path / "scan.nii.gz"), model, code=["gone.py"])
+
+
+def test_class_result(tmp_path: Path) -> None:
+    result = mc.predict(nifti(tmp_path / "scan.nii.gz"), package(tmp_path / "p", classifier()))
+    assert isinstance(result, api.ClassResult) and result.chosen == ("well",)
+
+
+def test_evaluate(tmp_path: Path, model: Path) -> None:
+    image = nifti(tmp_path / "a.nii.gz")
+    nifti_mask(tmp_path / "m.nii.gz", np.where(bright_xyz(image), 2, 0))
+    (tmp_path / "d.csv").write_text("case,patient,image,mask,class,split,site\na,p,a.nii.gz,m.nii.gz,,,\n")
+    report = mc.evaluate(tmp_path / "d.csv", model)
+    assert report.cases[0].scores["bright"]["dice"] == 1.0
+
+
+def test_models_are_cards(tmp_path: Path, model: Path) -> None:
+    cards = mc.models(model.parent)
+    assert "tiny-mask" in [card["name"] for card in cards]
+
+
+def test_explain_says_that_it_does_not_exist_yet() -> None:
+    with pytest.raises(UnsupportedError, match="explain"):
+        mc.explain("scan.nii.gz", model="m")
+
+
+def test_attach_without_the_window_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "napari_medcnn.widgets.dock", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "napari-medcnn\[pyqt5\]"'):
+        mc.attach(object())
+
+
+@pytest.mark.gui
+def test_show_adds_scan_and_named_mask(tmp_path: Path, model: Path, make_napari_viewer) -> None:
+    viewer = make_napari_viewer()
+    result = mc.predict(nifti(tmp_path / "scan.nii.gz"), model)
+    result.show(viewer)
+    assert len(viewer.layers) == 2
+    mask = viewer.layers[1]
+    assert int((np.asarray(mask.data) == 2).sum()) == int((result.mask.array == 2).sum())
+    assert mask.metadata["medcnn"]["labels"].names == ("bright",)
+    assert mask.extent.world.shape == viewer.layers[0].extent.world.shape
+
+
+@pytest.mark.gui
+def test_attach_adds_the_dock(make_napari_viewer) -> None:
+    viewer = make_napari_viewer()
+    dock = mc.attach(viewer)
+    assert type(dock).__name__ == "MedcnnDock"

@@ -1,0 +1,129 @@
+"""The copied command and the copied Python are executed, and both write what the run itself gives."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from cases import noise
+from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.volume import Volume
+from napari_medcnn.errors import InputError
+from napari_medcnn.io.read import read_volume
+from napari_medcnn.io.samples import fundus, phantom
+from napari_medcnn.verbs import engines
+from napari_medcnn.verbs.copyable import as_command, as_python
+from napari_medcnn.verbs.evaluate import EvaluateRequest
+from napari_medcnn.verbs.predict import PredictRequest, with_source
+from napari_medcnn.worker.client import Engine
+from tiny_packages import bright_xyz, nifti, nifti_mask
+
+
+@pytest.fixture
+def request_of(tmp_path: Path, model: Path) -> tuple[PredictRequest, Path]:
+    path = nifti(tmp_path / "a folder" / "it's a scan.nii.gz")
+    return PredictRequest(with_source(read_volume(path), path, None), model, PredictOptions(device="cpu")), path
+
+
+def test_the_command_runs(request_of, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    request, path = request_of
+    out = tmp_path / "mask.nii.gz"
+    line = as_command(request, out, platform="linux")
+    words = shlex.split(line)
+    assert words[:2] == ["medcnn", "predict"] and words[-2:] == ["--device", "cpu"]
+
+    @contextmanager
+    def lend():
+        yield engine
+
+    monkeypatch.setattr(engines, "engine", lend)
+    from napari_medcnn.cli import main
+
+    assert main(words[1:]) == 0
+    np.testing.assert_array_equal(np.asarray(nibabel.load(out).dataobj) == 2, bright_xyz(path))
+
+
+def test_the_python_runs(request_of, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    request, path = request_of
+    out = tmp_path / "mask.nii.gz"
+    from napari_medcnn import api
+
+    monkeypatch.setattr(api, "_engine", lambda: engine)
+    exec(compile(as_python(request, out), "copied", "exec"), {})
+    np.testing.assert_array_equal(np.asarray(nibabel.load(out).dataobj) == 2, bright_xyz(path))
+
+
+def test_options_are_copied_and_defaults_are_not(request_of) -> None:
+    request, _ = request_of
+    changed = PredictRequest(request.volume, "m", PredictOptions(probabilities=True, frame=2, ignore_fit=True))
+    assert as_command(changed, Path("o.nii")).endswith("--probabilities --frame 2 --ignore-fit")
+    assert "probabilities=True, frame=2, ignore_fit=True" in as_python(changed, Path("o.nii"))
+    plain = PredictRequest(request.volume, "m")
+    assert "--device" not in as_command(plain) and "options" not in as_python(plain)
+    assert "device" not in as_python(plain)
+
+
+def test_item_is_named_and_target_is_the_stem(request_of) -> None:
+    request, path = request_of
+    one = PredictRequest(with_source(request.volume, path, "1.2.3"), "m")
+    assert "--item 1.2.3" in as_command(one) and "item='1.2.3'" in as_python(one)
+    assert "it's a scan-mask.nii.gz" in as_python(one)
+
+
+def test_examples_have_python_but_no_command() -> None:
+    for volume, words in ((fundus(), "samples.fundus()"), (phantom()[0], "samples.phantom()")):
+        request = PredictRequest(volume, "m")
+        text = as_python(request)
+        assert words in text
+        compile(text, "copied", "exec")
+        with pytest.raises(InputError, match="save it first"):
+            as_command(request)
+
+
+def test_scan_without_a_file_and_trusted_code_say_so(request_of) -> None:
+    request, _ = request_of
+    with pytest.raises(InputError, match="save it first"):
+        as_python(PredictRequest(Volume(noise((2, 3, 4)), Geometry((2, 3, 4))), "m"))
+    coded = PredictRequest(request.volume, "m", code=("layers.py",))
+    with pytest.raises(InputError, match="Copy as Python"):
+        as_command(coded)
+    assert "code=['layers.py']" in as_python(coded)
+
+
+def test_evaluation_is_copied_and_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = nifti(tmp_path / "a.nii.gz")
+    truth = np.where(bright_xyz(image), 2, 0)
+    nifti_mask(tmp_path / "m.nii.gz", truth)
+    nifti_mask(tmp_path / "found" / "a.nii.gz", truth)
+    csv = tmp_path / "dataset.csv"
+    csv.write_text("case,patient,image,mask,class,split,site\na,p,a.nii.gz,m.nii.gz,,test,\n")
+    request = EvaluateRequest(csv, predictions=tmp_path / "found", split="test")
+    from napari_medcnn.cli import main
+
+    assert main(shlex.split(as_command(request, platform="linux"))[1:]) == 0
+    assert "Mean dice 1.0000" in capsys.readouterr().out
+    space: dict = {}
+    exec(compile(as_python(request), "copied", "exec"), space)
+    assert space["report"].overall().mean == 1.0
+
+
+def test_windows_quoting(request_of) -> None:
+    request, _ = request_of
+    line = as_command(request, Path("o.nii"), platform="win32")
+    assert f'"{request.volume.source["path"]}"' in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_a_shell_takes_the_line_apart_as_meant(request_of) -> None:
+    request, path = request_of
+    line = as_command(request, Path("o.nii"), platform="linux").replace("medcnn", "printf '%s\\n'", 1)
+    ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert str(path) in ran.stdout.splitlines()
