@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -124,7 +125,7 @@ def test_a_frame_that_repeats_or_is_missing_ends_the_journal(tmp_path: Path) -> 
     while places[-1] < len(data):
         length = journal_module.FRAME.unpack_from(data, places[-1])[0]
         places.append(places[-1] + journal_module.FRAME.size + length)
-    frames = [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    frames = [data[a:b] for a, b in itertools.pairwise(places)]
     for order, steps_left in (([0, 1, 2, 4, 5], 1), ([0, 1, 2, 3, 3, 4, 5], 2), ([0, 1, 3, 2], 0)):
         path.write_bytes(journal_module.MAGIC + b"".join(frames[i] for i in order))
         found = find_recoverable(tmp_path)
@@ -259,7 +260,7 @@ def test_fsync_at_most_every_two_seconds(tmp_path: Path, monkeypatch: pytest.Mon
     assert calls[0] - begun < 1.0  # the first stroke does not wait
     assert calls[-1] >= last  # the last one was synced without another stroke
     assert calls[-1] - last < 2.5
-    gaps = [b - a for a, b in zip(calls, calls[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(calls)]
     assert gaps
     assert min(gaps) > 1.9
 
