@@ -7,7 +7,7 @@ would survive that and later write voxels that no longer exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -17,29 +17,22 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.io.layerdata import LayerTuple, mask_from_layer
+from napari_medcnn.core.volume import LabelMap
+from napari_medcnn.errors import InputError
+from napari_medcnn.io.layerdata import KEY, LayerTuple, label_colours, label_features, mask_from_layer
 
 Array = NDArray[Any]
 Tool = Literal["pan_zoom", "paint", "erase", "fill", "pick"]
 
-MASK_OPACITY = 0.4
 _PLACED = ("scale", "translate", "rotate", "shear", "affine")
 
 
 def colormap_of(labels: LabelSet, hidden: Iterable[int] = ()) -> DirectLabelColormap:
     """Return the colours of the classes; hidden classes and background are transparent, unnamed ids grey."""
-    clear = np.zeros(4, dtype=np.float32)
-    colours: dict[int | None, Array] = {None: np.array([0.6, 0.6, 0.6, 1.0], dtype=np.float32), 0: clear}
-    for label in labels:
-        shown = np.array([*label.colour, 255], dtype=np.float32) / 255
-        colours[label.id] = clear if label.id in set(hidden) else shown
-    return DirectLabelColormap(color_dict=colours)
-
-
-def features_of(labels: LabelSet) -> dict[str, list[Any]]:
-    """Return the table that makes napari's status bar say the class by name."""
-    return {"index": [0, *labels.ids], "class": ["background", *labels.names]}
+    colours = label_colours(labels)
+    for label_id in hidden:
+        colours[label_id] = (0.0, 0.0, 0.0, 0.0)
+    return DirectLabelColormap(color_dict={key: np.array(rgba, np.float32) for key, rgba in colours.items()})
 
 
 class Layers(QObject):
@@ -68,15 +61,15 @@ class Layers(QObject):
 
     # ---- adding and removing -----------------------------------------------------------------------------------
 
-    def add_scan(self, parts: list[LayerTuple], value_range: tuple[float, float] | None) -> Image:
-        """Add the layers of a scan below its masks; `value_range` is that of all voxels, not of the shown slice."""
+    def add_scan(self, parts: list[LayerTuple]) -> Image:
+        """Add the layers of a scan; sliders reach over all its values, not only over the window shown first."""
         added = [self._add(Image(data, **kwargs)) for data, kwargs, _ in parts]
         self.scan = added[0]
         for layer in added:
-            if value_range is not None and not layer.rgb and value_range[0] < value_range[1]:
+            low, high = layer.metadata[KEY]["range"]
+            if not layer.rgb:
                 limits = layer.contrast_limits
-                low = min(value_range[0], limits[0])
-                layer.contrast_limits_range = (low, max(value_range[1], limits[1]))
+                layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
                 layer.contrast_limits = limits
         self._viewer.reset_view()
         return self.scan
@@ -84,8 +77,7 @@ class Layers(QObject):
     def add_mask(self, part: LayerTuple, labels: LabelSet) -> Labels:
         """Add a mask that becomes the one which tools, undo and saving mean."""
         data, kwargs, _ = part
-        kwargs = {**kwargs, "opacity": MASK_OPACITY, "features": features_of(labels), "colormap": colormap_of(labels)}
-        layer = Labels(data, **kwargs)
+        layer = Labels(data, **{**kwargs, "colormap": colormap_of(labels)})
         self.mask = self._add(layer)
         layer.n_edit_dimensions = 2
         layer.selected_label = labels.ids[0] if labels.ids else 1
@@ -160,8 +152,8 @@ class Layers(QObject):
         if self.mask is None:
             return
         self.mask.colormap = colormap_of(labels, hidden)
-        self.mask.features = features_of(labels)
-        self.mask.metadata["medcnn"] = {**self.mask.metadata.get("medcnn", {}), "labels": labels}
+        self.mask.features = label_features(labels)
+        self.mask.metadata[KEY] = {**self.mask.metadata[KEY], "labels": labels}
 
     def redraw_mask(self) -> None:
         """Show what was written into the mask's array."""
@@ -194,8 +186,6 @@ class Layers(QObject):
             There is no mask.
         """
         if self.mask is None:
-            from napari_medcnn.errors import InputError
-
             raise InputError("There is no mask yet; run a model or start an empty mask first.")
         return mask_from_layer(self.mask.data, self.mask.metadata, self.mask.name)
 
@@ -263,15 +253,3 @@ def _copy(value: Any) -> Any:
 def _same(value: Any, kept: Any) -> bool:
     return bool(np.allclose(_copy(value), kept))
 
-
-def value_range(volume: Volume) -> tuple[float, float] | None:
-    """Return the range of all finite values, None for colour pictures; slow on big scans, so call it in a thread."""
-    if volume.array.size == 0 or volume.array.dtype.kind == "c" or volume.channels > 1:
-        return None
-    low, high = float(np.nanmin(volume.array)), float(np.nanmax(volume.array))
-    return (low, high) if np.isfinite(low) and np.isfinite(high) else None
-
-
-def in_ml(counts: Mapping[int, int], voxel_mm3: float | None) -> dict[int, float] | None:
-    """Return millilitres per class, or None where the voxel size is not stated."""
-    return None if voxel_mm3 is None else {k: n * voxel_mm3 / 1000 for k, n in counts.items()}

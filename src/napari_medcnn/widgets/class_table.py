@@ -1,0 +1,107 @@
+"""The classes of the mask: name, colour, key, shown, locked, how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.widgets.result_view import swatch
+
+_NAME, _KEY, _SHOWN, _LOCKED, _AMOUNT = range(5)
+_ROWS_SHOWN = 7
+
+
+class ClassTable(QTableWidget):
+    """Edits one value: the classes.  Emits what the user changed; the owner shows the new state with `show`."""
+
+    chosen = Signal(int)
+    renamed = Signal(int, str)
+    hidden_changed = Signal(object)
+    locked_changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(0, 5)
+        self.setAccessibleName("Classes")
+        self.setHorizontalHeaderLabels(["Class", "Key", "Show", "Lock", "Size"])
+        self.horizontalHeaderItem(_LOCKED).setToolTip("Locked: strokes leave the voxels of this class as they are")
+        self.verticalHeader().hide()
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        for index in (_KEY, _SHOWN, _LOCKED, _AMOUNT):
+            header.setSectionResizeMode(index, QHeaderView.ResizeMode.ResizeToContents)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._labels = LabelSet()
+        self._filling = False
+        self.itemChanged.connect(self._on_changed)
+        self.cellClicked.connect(lambda r, _c: self.chosen.emit(self._labels.ids[r]))
+
+    def show_classes(
+        self, labels: LabelSet, counts: Mapping[int, int], locked: frozenset[int], hidden: frozenset[int],
+        words: Callable[[int], str],
+    ) -> None:  # fmt: skip
+        """Show classes and how much of each there is; `words` turns voxels into an amount."""
+        self._filling = True
+        self._labels = labels
+        self.setRowCount(len(labels))
+        for index, label in enumerate(labels):
+            name = QTableWidgetItem(swatch(label), label.name)
+            name.setToolTip("Double-click renames")
+            key = QTableWidgetItem(str(label.id) if label.id <= 9 else "")
+            n = counts.get(label.id, 0)
+            much = QTableWidgetItem(words(n) if n else "none")
+            much.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for cell in (key, much):
+                cell.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+            shown = _check(label.id not in hidden, f"Show {label.name}")
+            lock = _check(label.id in locked, f"Lock {label.name}")
+            for column, cell in enumerate((name, key, shown, lock, much)):
+                self.setItem(index, column, cell)
+        self._filling = False
+        rows = min(max(1, len(labels)), _ROWS_SHOWN)
+        self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * self.rowHeight(0) + 4)
+
+    def show_amounts(self, counts: Mapping[int, int], words: Callable[[int], str]) -> None:
+        """Show new amounts only, after a stroke."""
+        self._filling = True
+        for index, label_id in enumerate(self._labels.ids):
+            n = counts.get(label_id, 0)
+            self.item(index, _AMOUNT).setText(words(n) if n else "none")
+        self._filling = False
+
+    def choose(self, label_id: int) -> None:
+        """Mark the class that is painted; background marks none."""
+        if label_id in self._labels:
+            self.selectRow(self._labels.ids.index(label_id))
+        else:
+            self.clearSelection()
+
+    def _on_changed(self, item: QTableWidgetItem) -> None:
+        if self._filling:
+            return
+        if item.column() == _NAME:
+            self.renamed.emit(self._labels.ids[item.row()], item.text().strip())
+        elif item.column() == _SHOWN:
+            self.hidden_changed.emit(self._without_check(_SHOWN))
+        elif item.column() == _LOCKED:
+            self.locked_changed.emit(frozenset(self._labels.ids) - self._without_check(_LOCKED))
+
+    def _without_check(self, column: int) -> frozenset[int]:
+        unchecked = Qt.CheckState.Unchecked
+        return frozenset(i for r, i in enumerate(self._labels.ids) if self.item(r, column).checkState() == unchecked)
+
+
+def _check(on: bool, name: str) -> QTableWidgetItem:
+    item = QTableWidgetItem()
+    item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+    item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+    item.setToolTip(name)
+    item.setData(Qt.ItemDataRole.AccessibleTextRole, name)
+    return item

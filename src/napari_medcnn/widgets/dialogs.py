@@ -1,0 +1,136 @@
+"""Everything that asks the user something; tests put their own answers in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QWidget,
+)
+
+Answer = Literal["save", "discard", "cancel"]
+SCANS = (
+    "Scans and masks (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.dicom *.png *.jpg *.jpeg *.tif *.tiff "
+    "*.bmp);;All files (*)"
+)
+VOLUME_MASKS = "NIfTI (*.nii.gz);;Segmented NRRD, keeps names and colours (*.seg.nrrd);;MetaImage (*.mha)"
+PICTURE_MASKS = "Indexed PNG (*.png);;NIfTI (*.nii.gz)"
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """Where a corrected case goes: the table, and what the row says."""
+
+    table: Path
+    case: str
+    patient: str
+    split: str
+
+
+class Dialogs:
+    """Native dialogs over one window."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self._parent = parent
+
+    def open_file(self) -> Path | None:
+        """Ask for a file to open."""
+        name, _ = QFileDialog.getOpenFileName(self._parent, "Open a scan or mask", "", SCANS)
+        return Path(name) if name else None
+
+    def open_folder(self) -> Path | None:
+        """Ask for a folder to open."""
+        name = QFileDialog.getExistingDirectory(self._parent, "Open a folder of scans")
+        return Path(name) if name else None
+
+    def save_mask(self, suggestion: str, picture: bool) -> Path | None:
+        """Ask where a mask goes; the suffix of the chosen kind is added if there is none."""
+        kinds = PICTURE_MASKS if picture else VOLUME_MASKS
+        name, kind = QFileDialog.getSaveFileName(self._parent, "Save the mask", suggestion, kinds)
+        if not name:
+            return None
+        suffix = kind[kind.index("(*") + 2 : -1] if "(*" in kind else (".png" if picture else ".nii.gz")
+        known = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".png")
+        return Path(name if name.lower().endswith(known) else name + suffix)
+
+    def save_scores(self, suggestion: str) -> Path | None:
+        """Ask where class scores go."""
+        name, _ = QFileDialog.getSaveFileName(self._parent, "Save the scores", suggestion, "Table (*.csv)")
+        return Path(name) if name else None
+
+    def add_to_dataset(self, case: str) -> DatasetEntry | None:
+        """Ask for the table and what the row says."""
+        dialog = _DatasetDialog(case, self._parent)
+        try:
+            return dialog.entry() if dialog.exec() == int(QDialog.DialogCode.Accepted) else None
+        finally:
+            dialog.deleteLater()
+
+    def unsaved(self, what: str) -> Answer:
+        """Ask what happens to unsaved corrections."""
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(self._parent)
+        box.setWindowTitle("Not saved")
+        box.setText(f"{what} has corrections that are not saved.")
+        box.setInformativeText("Save them now? Without saving they are kept and offered when MedCNN opens again.")
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.button(buttons.Discard).setText("Keep for later")
+        answer = box.exec()
+        box.deleteLater()
+        if answer == buttons.Save:
+            return "save"
+        return "discard" if answer == buttons.Discard else "cancel"
+
+    def sure(self, question: str) -> bool:
+        """Ask yes or no."""
+        buttons = QMessageBox.StandardButton
+        return QMessageBox.question(self._parent, "MedCNN", question, buttons.Yes | buttons.No) == buttons.Yes
+
+
+class _DatasetDialog(QDialog):
+    def __init__(self, case: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Add to dataset")
+        layout = QFormLayout(self)
+        self.table = QLineEdit()
+        self.table.setPlaceholderText("dataset.csv, new or existing")
+        browse = QPushButton("Choose...")
+        browse.clicked.connect(lambda _checked=False: self._browse())
+        layout.addRow("Table", self.table)
+        layout.addRow("", browse)
+        self.case = QLineEdit(case)
+        self.patient = QLineEdit(case)
+        self.patient.setToolTip("Cases of one patient never stand in training and test both")
+        self.split = QComboBox()
+        self.split.addItems(["train", "val", "test", "gate"])
+        layout.addRow("Case", self.case)
+        layout.addRow("Patient", self.patient)
+        layout.addRow("Used for", self.split)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout.addRow(buttons)
+
+    def entry(self) -> DatasetEntry | None:
+        if not self.table.text().strip():
+            return None
+        table = Path(self.table.text().strip())
+        if not table.suffix:
+            table = table / "dataset.csv"
+        return DatasetEntry(table, self.case.text().strip(), self.patient.text().strip(), self.split.currentText())
+
+    def _browse(self) -> None:
+        option = QFileDialog.Option.DontConfirmOverwrite
+        name, _ = QFileDialog.getSaveFileName(self, "Dataset table", "dataset.csv", "Table (*.csv)", options=option)
+        if name:
+            self.table.setText(name)

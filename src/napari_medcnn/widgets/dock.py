@@ -1,0 +1,456 @@
+"""The MedCNN dock: one place to start, everything else is a tab of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QStackedWidget, QTabWidget, QWidget
+
+from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.errors import MedcnnError
+from napari_medcnn.verbs import doctor
+from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.ai_tab import AiTab
+from napari_medcnn.widgets.correct_tab import CorrectTab
+from napari_medcnn.widgets.correcting import Correcting
+from napari_medcnn.widgets.dialogs import Dialogs
+from napari_medcnn.widgets.engine_link import EngineLink, Preferences, read_preferences
+from napari_medcnn.widgets.header import Header
+from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
+from napari_medcnn.widgets.keys_window import KeysWindow
+from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, copy_text, scrolling
+from napari_medcnn.widgets.running import RUN, Running
+from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN, ScanTab
+from napari_medcnn.widgets.session import Session
+from napari_medcnn.widgets.start_page import StartPage
+from napari_medcnn.widgets.strokes import Strokes
+from napari_medcnn.widgets.tasks import Tasks
+from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.worker.client import Launch
+
+WIDTH, WIDTH_LARGE, LARGE_SCREEN = 340, 380, 1900
+_SCAN, _AI, _CORRECT = range(3)
+_SIGNS = {"ok": "✓", "warn": "!", "missing": "✗"}
+_NAPARI_DOCKS = ("layer list", "layer controls")
+
+
+class MedcnnDock(QWidget):
+    """The dock, and the owner of everything that belongs to it.
+
+    Parameters
+    ----------
+    napari_viewer
+        As napari hands it to a plugin.
+    launch
+        How to start the engine; by default from the preferences.
+    """
+
+    def __init__(self, napari_viewer: Any, launch: Launch | None = None) -> None:
+        super().__init__()
+        self.setObjectName("MedCNN")
+        self.setAcceptDrops(True)
+        self._viewer = napari_viewer
+        self._closed = False
+        self._window: QWidget | None = None
+        self._hidden_docks: list[QDockWidget] = []
+        self.preferences: Preferences = read_preferences()
+        self.dialogs = Dialogs(self)
+        self.tasks = Tasks(self)
+        self.layers = Layers(napari_viewer, self.say, self)
+        self.viewing = Viewing(napari_viewer, self.layers)
+        self.viewing.wheel_moves_slices = self.preferences.wheel_mode == "slice"
+        self.strokes = Strokes(napari_viewer, self.layers, self)
+        self.session = Session(self.layers, self.strokes, self.tasks, self)
+        self.link = EngineLink(launch or self.preferences.launch(), self)
+        self._build()
+        self.running = Running(self.ai, self.session, self.tasks, self.link, self._fresh_preferences)
+        self.running.follow_time(self._frame)
+        self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
+        self.keymap = KeyMap(napari_viewer, self._actions(), lambda: self.mode)
+        self._connect()
+        self._hook_mouse()
+        self._show_mode()
+        QTimer.singleShot(0, self._begin)
+
+    # ---- layout --------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.header = Header()
+        self.start = StartPage()
+        self.scan, self.ai, self.correct = ScanTab(), AiTab(), CorrectTab()
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for tab, name in ((self.scan, "Scan"), (self.ai, "AI"), (self.correct, "Correct")):
+            self.tabs.addTab(scrolling(tab), name)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(scrolling(self.start))
+        self.pages.addWidget(self.tabs)
+        self.message = Text("")
+        self.message.hide()
+        layout = column(self, margin=GAP)
+        layout.addWidget(self.header)
+        layout.addWidget(self.message)
+        layout.addWidget(self.pages, 1)
+        self.setMinimumWidth(WIDTH - 20)
+
+    def sizeHint(self) -> Any:  # noqa: N802 - Qt's name
+        """340 px wide on small screens, 380 on large ones."""
+        hint = super().sizeHint()
+        hint.setWidth(self._wanted_width())
+        return hint
+
+    def _wanted_width(self) -> int:
+        screen = self.screen() if hasattr(self, "screen") else None
+        return WIDTH_LARGE if screen is not None and screen.availableGeometry().width() >= LARGE_SCREEN else WIDTH
+
+    def _connect(self) -> None:
+        for page in (self.start, self.scan):
+            page.open_file.connect(self._ask_file)
+            page.open_folder.connect(self._ask_folder)
+        self.start.sample.connect(self.session.open_sample)
+        self.start.check.connect(self.check_computer)
+        self.start.recover.connect(self._recover)
+        self.start.discard.connect(self._discard)
+        self.scan.item_chosen.connect(self.session.open_item)
+        self.scan.preset.connect(self.viewing.use_preset)
+        self.scan.close_scan.connect(self._ask_close_scan)
+        self.session.scan_changed.connect(self._on_scan)
+        self.session.found_changed.connect(lambda: self._show_found())
+        self.session.mask_changed.connect(self._on_mask)
+        self.session.saved_changed.connect(lambda: self.header.show_saved(self.session.saved_words))
+        self.session.failed.connect(self._on_failed)
+        self.session.note.connect(self.say)
+        self.strokes.note.connect(self.say)
+        self.running.failed.connect(self._on_failed)
+        self.header.cancel_asked.connect(self.cancel)
+        self.header.keys_asked.connect(self.show_keys)
+        self.header.layers_shown.connect(self.show_napari_docks)
+        self.header.names_hidden.connect(lambda _hidden: self._show_found())
+        self.link.changed.connect(self.header.show_engine)
+        self.tasks.changed.connect(self._on_tasks)
+        self.tabs.currentChanged.connect(lambda _index: self._show_mode())
+        result = self.ai.result
+        result.save_asked.connect(self._save_result)
+        result.how_asked.connect(self.show_how)
+        result.command_asked.connect(lambda: self._copy(self.running.as_command()))
+        result.python_asked.connect(lambda: self._copy(self.running.as_python()))
+
+    def _actions(self) -> dict[str, Callable[..., Any]]:
+        view, work = self.viewing, self.correcting
+        return {
+            "move": view.move,
+            "go_to_end": lambda last: view.go_to_end(bool(last)),
+            "move_time": view.move_time,
+            "preset": view.use_preset,
+            "invert": view.invert,
+            "hide_overlays": view.hold_overlays,
+            "release_hide_overlays": view.release_overlays,
+            "outline": view.outline,
+            "toggle_mode": self.toggle_mode,
+            "show_keys": self.show_keys,
+            "cancel": self.cancel,
+            "undo": self.strokes.undo,
+            "redo": self.strokes.redo,
+            "pick_class": work.choose_class,
+            "step_class": work.step_class,
+            "swap_class": work.swap_class,
+            "tool_pick": lambda: work.use_tool("pick"),
+            "tool_paint": lambda: work.use_tool("paint"),
+            "tool_erase": lambda: work.use_tool("erase"),
+            "tool_fill": lambda: work.use_tool("fill"),
+            "brush": work.step_brush,
+        }
+
+    def _hook_mouse(self) -> None:
+        self._viewer.mouse_wheel_callbacks.insert(0, self.viewing.on_wheel)
+        self._viewer.mouse_drag_callbacks.insert(0, self.viewing.on_drag)
+        self._viewer.mouse_drag_callbacks.insert(0, self.strokes.on_press)
+
+    # ---- beginning and end ---------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """What has to wait until the dock stands in its window."""
+        if self._closed:
+            return
+        window = self.window()
+        if window is not self:
+            self._window = window
+            window.installEventFilter(self)
+            self.show_napari_docks(False)
+            self._take_width()
+        self.link.start()
+        self.running.find_models()
+        self.tasks.start("Recovery", jobs.recoverable(), self.start.offer, self._on_failed)
+        self.layers.warm_up()
+
+    def _take_width(self) -> None:
+        dock = self.parentWidget()
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parentWidget()
+        if dock is not None and self._window is not None and hasattr(self._window, "resizeDocks"):
+            self._window.resizeDocks([dock], [self._wanted_width()], Qt.Orientation.Horizontal)
+
+    def show_napari_docks(self, shown: bool) -> None:
+        """Show or hide napari's layer list and layer controls; found by their Qt names."""
+        if self._window is None:
+            return
+        for dock in self._window.findChildren(QDockWidget):
+            if dock.objectName() in _NAPARI_DOCKS:
+                dock.setVisible(shown)
+        self.header.layers.setChecked(shown)
+        QTimer.singleShot(0, self._take_width)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """The window closes: ask about unsaved work, then let everything go."""
+        if watched is self._window and event.type() == QEvent.Type.Close and not self._closed:
+            if not self.may_close():
+                event.ignore()
+                return True
+            self.shut_down()
+        return bool(super().eventFilter(watched, event))
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """The dock closes: ask, then let everything go."""
+        if not self._closed and not self.may_close():
+            event.ignore()
+            return
+        self.shut_down()
+        super().closeEvent(event)
+
+    def event(self, event: Any) -> bool:
+        """napari deletes a closed dock without a close event: its work must end all the same."""
+        if event.type() == QEvent.Type.DeferredDelete:
+            self.shut_down()
+        return bool(super().event(event))
+
+    def may_close(self) -> bool:
+        """Ask about unsaved corrections; True if closing may go on."""
+        if not self.session.has_unsaved_strokes:
+            return True
+        answer = self.dialogs.unsaved(self.session.scan.name if self.session.scan is not None else "The mask")
+        if answer == "save":
+            self._save_mask()
+            return False  # the user closes again once it says saved
+        return answer == "discard"
+
+    def shut_down(self) -> None:
+        """End tasks and engine, close the journal, give keys and mouse back; once."""
+        if self._closed:
+            return
+        self._closed = True
+        self.tasks.close()
+        self.session.shut_down()
+        self.link.close()
+        self.keymap.close()
+        for callbacks, ours in (
+            (self._viewer.mouse_wheel_callbacks, self.viewing.on_wheel),
+            (self._viewer.mouse_drag_callbacks, self.viewing.on_drag),
+            (self._viewer.mouse_drag_callbacks, self.strokes.on_press),
+        ):
+            if ours in callbacks:
+                callbacks.remove(ours)
+        self.layers.close()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self.show_napari_docks(True)
+
+    # ---- keys, drops ---------------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Keys that no widget of ours wanted end here: napari would hand them to the picture otherwise."""
+        if event.key() == Qt.Key.Key_F1:
+            self.show_keys()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.cancel()
+        event.accept()
+
+    def keyReleaseEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """As `keyPressEvent`."""
+        event.accept()
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Files and folders may be dropped anywhere on the dock."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Open what is dropped; no question which reader."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_path(paths[0])
+
+    # ---- doing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> str:
+        """Read or Correct: the Correct tab is the Correct mode."""
+        correcting = self.pages.currentIndex() == 1 and self.tabs.currentIndex() == _CORRECT
+        return CORRECT if correcting and self.layers.mask is not None else READ
+
+    def toggle_mode(self) -> None:
+        """Change between reading and correcting."""
+        if self.session.scan is not None or self.layers.mask is not None:
+            self.tabs.setCurrentIndex(_SCAN if self.tabs.currentIndex() == _CORRECT else _CORRECT)
+
+    def open_path(self, path: Path) -> None:
+        """Open a file or folder; unsaved corrections are asked about first."""
+        if self.may_close():
+            self.say("")
+            self.session.open_path(Path(path))
+
+    def open_sample(self, name: str) -> None:
+        """Open the example "fundus" or "phantom"."""
+        if self.may_close():
+            self.session.open_sample(name)
+
+    def cancel(self) -> None:
+        """Stop what is running."""
+        for name in self.tasks.names():
+            task = self.tasks.running(name)
+            if task is not None and name != RUN:
+                task.cancel()
+        self.running.cancel()
+
+    def say(self, words: str) -> None:
+        """Show one line below the header, "" for none."""
+        self.message.setText(words)
+        self.message.setVisible(bool(words))
+
+    def show_keys(self) -> None:
+        """Show the table of keys."""
+        KeysWindow(self).show()
+
+    def show_how(self) -> None:
+        """Show how the result was made."""
+        result = self.session.result
+        if result is not None:
+            text = json.dumps(result.provenance.to_json(), indent=2, ensure_ascii=False)
+            TextWindow("How this was made", text, self).show()
+
+    def check_computer(self) -> None:
+        """Say in words what this computer can do."""
+        request = doctor.DoctorRequest()
+        engine = self.link.engine
+        self.say("Checking this computer ...")
+        self.tasks.start(
+            "Checking this computer",
+            lambda cancel: doctor.run(request, cancel, engine),
+            self._show_checks,
+            self._on_failed,
+        )
+
+    def _show_checks(self, report: Any) -> None:
+        self.say("")
+        TextWindow("Check this computer", check_words(report.checks), self).show()
+
+    def _save_result(self) -> None:
+        result = self.session.result
+        if isinstance(result, Classification):
+            path = self.dialogs.save_scores("scores.csv")
+            if path is not None:
+                self.session.save_scores(path)
+        elif isinstance(result, Segmentation):
+            self._save_mask()
+
+    def _save_mask(self) -> None:
+        self.correcting.save()
+
+    def _copy(self, text: str) -> None:
+        copy_text(text)
+        self.say("Copied.")
+
+    def _ask_file(self) -> None:
+        path = self.dialogs.open_file()
+        if path is not None:
+            self.open_path(path)
+
+    def _ask_folder(self) -> None:
+        path = self.dialogs.open_folder()
+        if path is not None:
+            self.open_path(path)
+
+    def _ask_close_scan(self) -> None:
+        if self.may_close():
+            self.session.close_scan()
+
+    def _recover(self, recovery: Recovery) -> None:
+        self.session.recover(recovery)
+
+    def _discard(self, recovery: Recovery) -> None:
+        if self.dialogs.sure(f"Delete {recovery.steps} unsaved strokes of {recovery.info.case}?"):
+            try:
+                recovery.discard()
+            except MedcnnError as error:
+                self._on_failed(error)
+            self.tasks.start("Recovery", jobs.recoverable(), self.start.offer, self._on_failed)
+
+    def _fresh_preferences(self) -> Preferences:
+        self.preferences = read_preferences()
+        return self.preferences
+
+    def _frame(self) -> int:
+        axis = self.viewing.time_axis
+        return 0 if axis is None else int(self._viewer.dims.current_step[axis])
+
+    # ---- showing -------------------------------------------------------------------------------------------------
+
+    def _on_scan(self) -> None:
+        scan = self.session.scan
+        for layer in self.layers.ours:
+            self.keymap.bind_layer(layer)
+        self.viewing.remember_window()
+        presets = ("As opened", *(name for name, _, _ in self.viewing.presets())) if self.viewing.presets() else ()
+        self.scan.show_scan(scan, presets)
+        self.header.show_scan("" if scan is None else scan.name)
+        self.pages.setCurrentIndex(0 if scan is None and self.layers.mask is None else 1)
+        if scan is not None:
+            self.tabs.setCurrentIndex(_SCAN)
+        self._show_mode()
+
+    def _show_found(self) -> None:
+        found = self.session.found
+        self.scan.show_found(None if self.header.hides_names else found)
+        if found is not None and len(found.items) > 1:
+            self.pages.setCurrentIndex(1)
+            self.tabs.setCurrentIndex(_SCAN)
+
+    def _on_mask(self) -> None:
+        if self.layers.mask is not None:
+            self.keymap.bind_layer(self.layers.mask)
+            self.pages.setCurrentIndex(1)
+        self._show_mode()
+
+    def _on_tasks(self) -> None:
+        named = [name for name in self.tasks.names() if name in (RUN, "Opening", "Saving", "Checking this computer")]
+        self.header.show_cancel(bool(named))
+
+    def _on_failed(self, error: MedcnnError) -> None:
+        self.say(f"✗  {error}")
+
+    def _show_mode(self) -> None:
+        self.header.show_mode(self.mode)
+        self.correcting.show_mode(self.mode == CORRECT)
+        overlay = self._viewer.canvas.overlays["text"]
+        scan = self.session.scan
+        words = self.mode.upper()
+        if scan is not None and not scan.geometry.orientation_known:
+            words += f"  ·  {SIDES_UNKNOWN}"
+        overlay.text = words
+        overlay.visible = scan is not None or self.layers.mask is not None
+
+
+def check_words(checks: tuple[doctor.Check, ...]) -> str:
+    """Return the lines of a check of this computer."""
+    lines = []
+    for check in checks:
+        lines.append(f"{_SIGNS[check.status]}  {check.topic}: {check.text}")
+        if check.next_step:
+            lines.append(f"    What to do: {check.next_step}")
+    return "\n".join(lines)

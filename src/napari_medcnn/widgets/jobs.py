@@ -1,0 +1,188 @@
+"""What tasks run in their threads: verbs, and whatever is too slow for the window (copies, counts, journals)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_medcnn.annotation.journal import Journal, JournalInfo
+from napari_medcnn.annotation.recovery import Recovery, find_recoverable
+from napari_medcnn.core import paths
+from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.errors import InputError, MedcnnError
+from napari_medcnn.io import samples
+from napari_medcnn.io.found import Found
+from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers
+from napari_medcnn.io.read import inspect
+from napari_medcnn.verbs import open as open_verb
+from napari_medcnn.verbs import predict
+from napari_medcnn.widgets.tasks import Work
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskWork:
+    """A mask ready to be shown and corrected.
+
+    `snapshot` is an equal copy of the layer's voxels as (z, y, x), `counts` voxels per class, `journal` None where
+    strokes cannot be kept on disk; `warning` says why.
+    """
+
+    layer: LayerTuple
+    labels: LabelSet
+    snapshot: Array
+    counts: dict[int, int]
+    journal: Journal | None
+    warning: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A scan or a mask that was read, as layers."""
+
+    scan: Volume | None
+    layers: list[LayerTuple]
+    mask: MaskWork | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """A result, and its mask ready to be shown (None for a classification)."""
+
+    result: Segmentation | Classification
+    mask: MaskWork | None
+
+
+def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
+    """Copy, count, and start the journal; the scan's name and hash go into it, no path."""
+    layer = mask_layer(mask, scan)
+    data, kwargs, _ = layer
+    info = kwargs["metadata"][KEY]
+    snapshot = np.array(data if data.ndim == 3 else data[None], copy=True)
+    numbers = np.zeros(65536, dtype=np.int64)
+    for plane in snapshot:
+        numbers += np.bincount(plane.ravel(), minlength=65536)[:65536]
+    counts = {int(i): int(numbers[i]) for i in np.flatnonzero(numbers) if i}
+    shown = LabelMap(snapshot, info["geometry"].reoriented(info["how"]), info["labels"], name=mask.name)
+    source = scan.source if scan is not None else mask.source
+    kept = {k: str(v) for k, v in source.items() if k in ("sha256", "item", "sample")}
+    name = scan.name if scan is not None else mask.name
+    journal, warning = None, ""
+    try:
+        journal = Journal.create(paths.recovery(), shown, JournalInfo(case=name, source=kept))
+    except MedcnnError as error:
+        warning = str(error)
+    return MaskWork(layer, info["labels"], snapshot, counts, journal, warning)
+
+
+def look(path: Path) -> Work:
+    """Look what a file or folder holds: the result is a `Found`."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, f"Looking into {path.name}")
+        found: Found = inspect(path)
+        if not found.items:
+            raise InputError(f"{path.name}: no scan or mask was found here; choose another file or folder.")
+        yield Result(found)
+
+    return work
+
+
+def open_item(path: Path, item: str | None, resample: bool, scan: Volume | None) -> Work:
+    """Read one item: the result is `Opened`; a mask is laid over `scan` if it fits its grid."""
+
+    def work(cancel: Cancel) -> Events:
+        for event in open_verb.run(open_verb.OpenRequest(path, item, resample), cancel):
+            if not isinstance(event, Result):
+                yield event
+                continue
+            value = event.value
+            if isinstance(value, LabelMap):
+                fits = scan is not None and value.geometry.same_grid(scan.geometry)
+                yield Result(Opened(None, [], prepare_mask(value, scan if fits else None)))
+            else:
+                value = predict.with_source(value, path, item)
+                yield Result(Opened(value, scan_layers(value)))
+
+    return work
+
+
+def open_sample(name: str) -> Work:
+    """Make the example "fundus" or "phantom": the result is `Opened`."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, "Making the example")
+        scan = samples.fundus() if name == "fundus" else samples.phantom()[0]
+        scan = replace(scan, source={**scan.source, "sample": name})
+        yield Result(Opened(scan, scan_layers(scan)))
+
+    return work
+
+
+def empty_mask(scan: Volume, labels: LabelSet) -> Work:
+    """Make an empty mask on a scan's grid: the result is `MaskWork`."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, "Making an empty mask")
+        array = np.zeros(scan.geometry.shape, labels.smallest_dtype)
+        yield Result(prepare_mask(LabelMap(array, scan.geometry, labels, name="Mask"), scan))
+
+    return work
+
+
+def predicting(request: predict.PredictRequest, engine: Any) -> Work:
+    """Run a model: the result is `Predicted`."""
+
+    def work(cancel: Cancel) -> Generator[Event, None, None]:
+        for event in predict.run(request, cancel, engine):
+            if isinstance(event, Result):
+                value = event.value
+                scan = request.volume.frame(request.options.frame)
+                mask = prepare_mask(value.mask, scan) if isinstance(value, Segmentation) else None
+                yield Result(Predicted(value, mask))
+            else:
+                yield event
+
+    return work
+
+
+def recoverable() -> Work:
+    """Look for work that was never saved: the result is a list of `Recovery`."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, "Looking for unsaved work")
+        yield Result(find_recoverable(paths.recovery()))
+
+    return work
+
+
+def recover(recovery: Recovery, scan: Volume | None) -> Work:
+    """Bring unsaved work back: the result is `MaskWork`, over `scan` if it is the scan it was drawn on.
+
+    The journal holds the mask in the order it was shown in; over its scan it is turned back to the scan's own order.
+    """
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, "Bringing unsaved work back")
+        mask = recovery.restore()
+        over = None
+        if scan is not None:
+            how = scan.geometry.reorientation_to()
+            if mask.geometry.same_grid(scan.geometry.reoriented(how)):
+                mask = mask.reoriented(how.inverse)
+                mask, over = replace(mask, geometry=scan.geometry), scan
+        ready = prepare_mask(mask, over)
+        yield Result(ready)
+
+    return work
+
+

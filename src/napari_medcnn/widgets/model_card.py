@@ -1,0 +1,77 @@
+"""A model's card in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari_medcnn.core.spec import ModelSpec
+from napari_medcnn.io.packages import Package
+
+_CUT = 160
+
+
+def card_lines(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Return the few lines that stand in the dock."""
+    finds = ", ".join(spec.labels.names)
+    lines = [
+        ("For", _first(spec.intended_use)),
+        ("Finds" if spec.task == "segmentation" else "Tells apart", finds),
+        ("Trained on", _first(spec.training_data)),
+        ("Scores", score_words(spec.scores)),
+        ("Licence", spec.licence),
+    ]
+    return [(word, value) for word, value in lines if value]
+
+
+def card_text(package: Package) -> str:
+    """Return the whole card."""
+    spec = package.spec
+    blocks = [
+        (spec.title or spec.name, f"{spec.name}, version {spec.version}\n{spec.description}".strip()),
+        ("Intended use", spec.intended_use),
+        ("Limits", spec.limits),
+        ("Training data", spec.training_data),
+        ("Classes", ", ".join(spec.labels.names)),
+        ("Scores", "\n".join(_score_lines(spec.scores))),
+        ("Licence of the weights", spec.licence),
+        ("File", f"{package.path.name}\nsha256 {spec.sha256}"),
+    ]
+    return "\n\n".join(f"{title}\n{text}" for title, text in blocks if text.strip())
+
+
+def score_words(scores: Mapping[str, Any]) -> str:
+    """Return the published scores in one line: "Dice vessel 0.80"."""
+    return "; ".join(_score_lines(scores))[:_CUT]
+
+
+def _score_lines(scores: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for metric, classes in scores.items():
+        if not isinstance(classes, Mapping):
+            lines.append(f"{metric} {_number(classes)}")
+            continue
+        for name, value in classes.items():
+            if isinstance(value, Mapping) and "mean" in value:
+                words = f"{metric} {name} {_number(value['mean'])}"
+                if "low" in value and "high" in value:
+                    words += f" ({_number(value['low'])} to {_number(value['high'])})"
+                if "n" in value:
+                    words += f", {value['n']} cases"
+                lines.append(words)
+            elif not isinstance(value, Mapping):
+                lines.append(f"{metric} {name} {_number(value)}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _first(text: str) -> str:
+    """Return the first sentence or so."""
+    text = " ".join(text.split())
+    if len(text) <= _CUT:
+        return text
+    cut = text[:_CUT]
+    return cut[: cut.rfind(" ")] + " ..."

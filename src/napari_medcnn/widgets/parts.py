@@ -1,0 +1,178 @@
+"""Small widgets that several tabs share: text that wraps, rows of buttons, lists that keep their keys to themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
+from qtpy.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+#: Space between and around things, in pixels.
+GAP = 6
+
+
+def button(text: str, clicked: Callable[[], Any], tip: str = "") -> QPushButton:
+    """Return a button that a click does not take the keyboard away from the picture with; Tab reaches it."""
+    made = QPushButton(text)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setAccessibleName(text)
+    if tip:
+        made.setToolTip(tip)
+    made.clicked.connect(lambda _checked=False: clicked())
+    return made
+
+
+def row(*widgets: QWidget, stretch: bool = False) -> QHBoxLayout:
+    """Return widgets side by side; with `stretch` they keep to the left."""
+    layout = QHBoxLayout()
+    layout.setSpacing(GAP)
+    for widget in widgets:
+        layout.addWidget(widget)
+    if stretch:
+        layout.addStretch(1)
+    return layout
+
+
+def column(parent: QWidget | None = None, margin: int = GAP) -> QVBoxLayout:
+    """Return a vertical layout with our spacing."""
+    layout = QVBoxLayout(parent) if parent is not None else QVBoxLayout()
+    layout.setSpacing(GAP)
+    layout.setContentsMargins(margin, margin, margin, margin)
+    return layout
+
+
+def form() -> QFormLayout:
+    """Return a two-column layout for facts; long values wrap."""
+    layout = QFormLayout()
+    layout.setSpacing(GAP)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    layout.setFormAlignment(Qt.AlignmentFlag.AlignTop)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+class Text(QLabel):
+    """Plain words that wrap and can be copied; never read as HTML, because headers of files may hold anything."""
+
+    def __init__(self, text: str = "", bold: bool = False) -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if bold:
+            make_bold(self)
+
+
+class Elided(QLabel):
+    """One line that is cut in the middle where it does not fit; the whole stands in its tool tip."""
+
+    def __init__(self, text: str = "", bold: bool = False) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        if bold:
+            make_bold(self)
+        self.show_text(text)
+
+    def show_text(self, text: str) -> None:
+        """Show another line."""
+        self._whole = text
+        self.setToolTip(text)
+        self._fit()
+
+    @property
+    def whole(self) -> str:
+        """The line, uncut."""
+        return self._whole
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Cut again."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        metrics = QFontMetrics(self.font())
+        self.setText(metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(20, self.width())))
+
+
+def make_bold(widget: QWidget) -> None:
+    """Draw a widget's text bold."""
+    font = widget.font()
+    font.setBold(True)
+    widget.setFont(font)
+
+
+def line() -> QFrame:
+    """Return a thin horizontal line."""
+    made = QFrame()
+    made.setFrameShape(QFrame.Shape.HLine)
+    made.setFrameShadow(QFrame.Shadow.Sunken)
+    return made
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """Return a frame in which `content` scrolls up and down, never sideways."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(content)
+    return area
+
+
+def clear_layout(layout: Any) -> None:
+    """Remove and delete everything in a layout, layouts inside it included."""
+    while layout.count():
+        item = layout.takeAt(0)
+        widget = item.widget()
+        if widget is not None:
+            widget.setParent(None)
+            widget.deleteLater()
+        elif item.layout() is not None:
+            clear_layout(item.layout())
+
+
+def copy_text(text: str) -> None:
+    """Put text on the clipboard."""
+    QApplication.clipboard().setText(text)
+
+
+class TextWindow(QDialog):
+    """A window with text to read and copy."""
+
+    def __init__(self, title: str, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(560, 480)
+        layout = column(self, margin=2 * GAP)
+        self.view = QPlainTextEdit(text)
+        self.view.setReadOnly(True)
+        self.view.setAccessibleName(title)
+        layout.addWidget(self.view)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(lambda _checked=False: copy_text(text))
+        buttons.rejected.connect(self.close)
+        layout.addWidget(buttons)

@@ -1,0 +1,126 @@
+"""What a model found: classes with size and score, or the classes of the whole case as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QProgressBar, QTableWidget, QTableWidgetItem, QWidget
+
+from napari_medcnn.core.labels import Label
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.widgets.parts import Text, button, column, form, line, row
+
+_ROWS_SHOWN = 6
+
+
+def swatch(label: Label) -> QIcon:
+    """Return a square in the colour of a class."""
+    square = QPixmap(14, 14)
+    square.fill(QColor(*label.colour))
+    return QIcon(square)
+
+
+def amount(n: int, geometry_mm: tuple[float, float, float] | None, picture: bool) -> str:
+    """Return how much `n` voxels are: ml or mm2 where the size is stated, else px or voxels."""
+    if geometry_mm is None:
+        return f"{n:,} px".replace(",", " ") if picture else f"{n:,} voxels".replace(",", " ")
+    if picture:
+        return f"{n * geometry_mm[1] * geometry_mm[2]:.4g} mm²"
+    return f"{n * geometry_mm[0] * geometry_mm[1] * geometry_mm[2] / 1000:.3g} ml"
+
+
+class ResultView(QWidget):
+    """Shows a result; emits what to do with it."""
+
+    save_asked = Signal()
+    how_asked = Signal()
+    command_asked = Signal()
+    python_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = column(self, margin=0)
+        layout.addWidget(line())
+        self.title = Text("Result", bold=True)
+        layout.addWidget(self.title)
+        self.table = QTableWidget(0, 3)
+        self.table.setAccessibleName("Classes found")
+        self.table.verticalHeader().hide()
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        layout.addWidget(self.table)
+        self.bars = form()
+        layout.addLayout(self.bars)
+        self.warnings = Text("")
+        layout.addWidget(self.warnings)
+        self.save = button("Save mask...", self.save_asked.emit)
+        self.how = button("How this was made", self.how_asked.emit)
+        self.command = button("Copy as command", self.command_asked.emit, "For a terminal")
+        self.python = button("Copy as Python", self.python_asked.emit, "For a script or notebook")
+        layout.addLayout(row(self.save, self.how))
+        layout.addLayout(row(self.command, self.python))
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.hide()
+
+    def show_mask(self, result: Segmentation, counts: Mapping[int, int]) -> None:
+        """Show the classes of a mask; `counts` are voxels per id."""
+        self._reset(True)
+        grid = result.mask.geometry
+        size = grid.spacing_mm if grid.spacing_known else None
+        picture = grid.shape[0] == 1
+        unit = ("Area" if picture else "Volume") if size else ("Area" if picture else "Size")
+        self.table.setHorizontalHeaderLabels(["Class", unit, "Score"])
+        self.table.setRowCount(len(result.mask.labels))
+        for index, label in enumerate(result.mask.labels):
+            name = QTableWidgetItem(swatch(label), label.name)
+            n = counts.get(label.id, 0)
+            much = QTableWidgetItem(amount(n, size, picture) if n else "none")
+            score = result.scores.get(label.name)
+            sure = QTableWidgetItem("" if score is None else f"{score:.2f}")
+            sure.setToolTip("Mean probability over the voxels of this class, as the model puts it")
+            for cell in (much, sure):
+                cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for column_index, cell in enumerate((name, much, sure)):
+                self.table.setItem(index, column_index, cell)
+        self._fit_table()
+        self._finish(result.warnings)
+
+    def show_classes(self, result: Classification) -> None:
+        """Show the class scores of a whole case as bars with numbers."""
+        self._reset(False)
+        chosen = " and ".join(result.chosen) or "none of the classes"
+        self.title.setText(f"Result: {chosen}")
+        for name, value in sorted(result.probabilities.items(), key=lambda pair: -pair[1]):
+            bar = QProgressBar()
+            bar.setRange(0, 1000)
+            bar.setValue(round(1000 * value))
+            bar.setFormat(f"{value:.2f}")
+            bar.setAccessibleName(f"{name}: {value:.2f}")
+            self.bars.addRow(name, bar)
+        self._finish(result.warnings)
+
+    def _reset(self, mask: bool) -> None:
+        self.title.setText("Result")
+        while self.bars.rowCount():
+            self.bars.removeRow(0)
+        self.table.setVisible(mask)
+        self.save.setText("Save mask..." if mask else "Save scores...")
+
+    def _finish(self, warnings: tuple[str, ...]) -> None:
+        self.warnings.setText("\n".join(f"!  {text}" for text in warnings))
+        self.warnings.setVisible(bool(warnings))
+        self.show()
+
+    def _fit_table(self) -> None:
+        rows = min(self.table.rowCount(), _ROWS_SHOWN)
+        height = self.table.horizontalHeader().sizeHint().height() + rows * self.table.rowHeight(0) + 4
+        self.table.setFixedHeight(height)

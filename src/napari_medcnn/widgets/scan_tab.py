@@ -1,0 +1,140 @@
+"""Scan tab: choose an item of a folder, read what the file states, set the brightness."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
+
+from napari_medcnn.core.volume import Volume
+from napari_medcnn.io.found import Found, Item
+from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, form, line, row
+
+SIDES_UNKNOWN = "left/right not stated in this file"
+_ROWS_SHOWN = 6
+
+
+def size_words(volume: Volume) -> str:
+    """Return the size as people say it: width x height x slices."""
+    z, y, x = volume.geometry.shape
+    words = f"{x} x {y} px" if volume.is_picture else f"{x} x {y}, {z} slices"
+    if volume.frames > 1:
+        words += f", {volume.frames} time points"
+    if volume.channels > 1:
+        words += f", {volume.channels} channels"
+    return words
+
+
+def spacing_words(volume: Volume) -> str:
+    """Return the voxel size in mm, or that it is not stated."""
+    if not volume.geometry.spacing_known:
+        return "not stated"
+    z, y, x = volume.geometry.spacing_mm
+    if volume.geometry.shape[0] == 1:
+        return f"{x:.3g} x {y:.3g} mm"
+    return f"{x:.3g} x {y:.3g} mm, slices {z:.3g} mm apart"
+
+
+class ScanTab(QWidget):
+    """Shows one scan's facts; emits which item or window is wanted."""
+
+    open_file = Signal()
+    open_folder = Signal()
+    item_chosen = Signal(str)
+    preset = Signal(int)
+    close_scan = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = column(self, margin=GAP)
+        layout.addLayout(
+            row(button("Open scan...", self.open_file.emit), button("Open folder...", self.open_folder.emit))
+        )
+        self.items = QListWidget()
+        self.items.setAccessibleName("Scans and masks in this folder")
+        self.items.setToolTip("Double-click or Enter opens it")
+        self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.items.itemActivated.connect(lambda item: self.item_chosen.emit(item.data(Qt.ItemDataRole.UserRole)))
+        self.items_title = Text("", bold=True)
+        layout.addWidget(self.items_title)
+        layout.addWidget(self.items)
+        self.skipped = Text("")
+        layout.addWidget(self.skipped)
+        self.facts_title = Text("What the file states", bold=True)
+        layout.addWidget(self.facts_title)
+        self.facts = form()
+        layout.addLayout(self.facts)
+        self.notes = Text("")
+        layout.addWidget(self.notes)
+        self.window_title = Text("Brightness", bold=True)
+        layout.addWidget(line())
+        layout.addWidget(self.window_title)
+        self.presets = QGridLayout()
+        self.presets.setSpacing(GAP)
+        layout.addLayout(self.presets)
+        layout.addStretch(1)
+        self.close_button = button("Close this scan", self.close_scan.emit)
+        layout.addWidget(self.close_button)
+        self.show_found(None)
+        self.show_scan(None, ())
+
+    def show_found(self, found: Found | None) -> None:
+        """List what a folder holds; a single item needs no list."""
+        self.items.clear()
+        several = found is not None and len(found.items) > 1
+        for widget in (self.items, self.items_title):
+            widget.setVisible(several)
+        self.skipped.setVisible(bool(found and found.skipped))
+        if found is None:
+            return
+        self.items_title.setText(f"{len(found.items)} scans and masks in {found.path.name}")
+        for item in found.items:
+            entry = QListWidgetItem(item_words(item))
+            entry.setData(Qt.ItemDataRole.UserRole, item.id)
+            entry.setToolTip("\n".join((item_words(item), *item.warnings)))
+            self.items.addItem(entry)
+        rows = min(len(found.items), _ROWS_SHOWN)
+        self.items.setFixedHeight(rows * max(20, self.items.sizeHintForRow(0)) + 2 * self.items.frameWidth() + 2)
+        self.skipped.setText(f"{len(found.skipped)} files were left out: not a scan, or not readable.")
+
+    def show_scan(self, volume: Volume | None, presets: tuple[str, ...]) -> None:
+        """Show the facts of a scan and its windows, None for none."""
+        for widget in (self.facts_title, self.notes, self.close_button):
+            widget.setVisible(volume is not None)
+        while self.facts.rowCount():
+            self.facts.removeRow(0)
+        clear_layout(self.presets)
+        self.window_title.setVisible(bool(presets))
+        for index, name in enumerate(presets):
+            tip = f"Key {index} while reading, Ctrl+{index} always"
+            made = button(name, lambda n=index: self.preset.emit(n), tip)
+            self.presets.addWidget(made, index // 2, index % 2)
+        if volume is None:
+            return
+        for word, value in self._facts(volume):
+            self.facts.addRow(word, Text(value))
+        notes = "\n".join(f"Note: {note}" for note in volume.notes)
+        self.notes.setText(notes)
+        self.notes.setVisible(bool(notes))
+
+    @staticmethod
+    def _facts(volume: Volume) -> list[tuple[str, str]]:
+        grid = volume.geometry
+        sides = f"{grid.orientation} (x, y, z run to)" if grid.orientation else SIDES_UNKNOWN
+        if grid.orientation and grid.obliquity_deg > 0.5:
+            sides += f", tilted by {grid.obliquity_deg:.0f} degrees"
+        return [
+            ("Kind", volume.modality or "not stated"),
+            ("Size", size_words(volume)),
+            ("Pixel size" if volume.is_picture else "Voxel size", spacing_words(volume)),
+            ("Sides", sides),
+            ("Values", f"{volume.array.dtype}{', ' + volume.value_unit if volume.value_unit else ''}"),
+        ]
+
+
+def item_words(item: Item) -> str:
+    """Return one line for an item of a folder."""
+    size = " x ".join(str(n) for n in item.shape)
+    kind = item.modality or item.kind
+    warned = " (see note)" if item.warnings else ""
+    return f"{item.title or item.id}: {kind}, {size}{warned}"

@@ -1,0 +1,300 @@
+"""What is open in one dock: a scan, its mask with classes and strokes, and whether it is saved."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.core.labels import Label, LabelSet, default_colour
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.core.volume import Volume
+from napari_medcnn.errors import MedcnnError
+from napari_medcnn.io.found import Found
+from napari_medcnn.verbs import save
+from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.strokes import Strokes
+from napari_medcnn.widgets.tasks import Tasks
+
+#: What an empty mask starts with.
+FIRST_CLASS = LabelSet.from_names(["Class 1"])
+
+
+class Session(QObject):
+    """One case at a time.  Signals say what changed; `failed` carries an error, `note` a line for the user."""
+
+    scan_changed = Signal()
+    found_changed = Signal()
+    mask_changed = Signal()
+    classes_changed = Signal()
+    saved_changed = Signal()
+    failed = Signal(object)
+    note = Signal(str)
+
+    def __init__(self, layers: Layers, strokes: Strokes, tasks: Tasks, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.layers, self.strokes, self.tasks = layers, strokes, tasks
+        self.scan: Volume | None = None
+        self.found: Found | None = None
+        self.result: Segmentation | Classification | None = None
+        self.labels = LabelSet()
+        self.hidden: frozenset[int] = frozenset()
+        self.locked: frozenset[int] = frozenset()
+        self._journal: Any = None
+        self._recovery: Recovery | None = None
+        self._saved = "saved"
+        self._result_is_mask = False
+        strokes.names = lambda i: self.labels.name_of(i)
+        strokes.changed.connect(self._on_strokes)
+        layers.removed.connect(self._on_removed)
+
+    # ---- opening -------------------------------------------------------------------------------------------------
+
+    def open_path(self, path: Path) -> None:
+        """Look what is there; a single item opens at once, several are listed."""
+        self.tasks.start("Opening", jobs.look(path), self._looked, self.failed.emit)
+
+    def open_item(self, item_id: str | None, resample: bool = False) -> None:
+        """Open one item of what was found."""
+        if self.found is not None:
+            work = jobs.open_item(self.found.path, item_id, resample, self.scan)
+            self.tasks.start("Opening", work, self.show_opened, self.failed.emit)
+
+    def open_mask(self, path: Path) -> None:
+        """Read a mask and lay it over the open scan."""
+        self.tasks.start("Opening", jobs.open_item(path, None, False, self.scan), self.show_opened, self.failed.emit)
+
+    def open_sample(self, name: str) -> None:
+        """Open the example "fundus" or "phantom"."""
+        self.found = None
+        self.found_changed.emit()
+        self.tasks.start("Opening", jobs.open_sample(name), self.show_opened, self.failed.emit)
+
+    def _looked(self, found: Found) -> None:
+        self.found = found
+        self.found_changed.emit()
+        if len(found.items) == 1:
+            self.open_item(None)
+
+    def show_opened(self, opened: jobs.Opened) -> None:
+        """Show what was read; a new scan takes the place of the old one."""
+        if opened.scan is not None:
+            self.close_mask(keep=True)
+            self.layers.close_case()
+            self.scan, self.result = opened.scan, None
+            self.layers.add_scan(opened.layers)
+            self.scan_changed.emit()
+        elif opened.mask is not None:
+            self.show_mask(opened.mask, saved=True)
+
+    def close_scan(self) -> None:
+        """Close everything."""
+        self.close_mask(keep=True)
+        self.layers.close_case()
+        self.scan = self.result = self.found = None
+        self.found_changed.emit()
+        self.scan_changed.emit()
+
+    # ---- the mask ------------------------------------------------------------------------------------------------
+
+    def show_mask(self, work: jobs.MaskWork, saved: bool) -> None:
+        """Show a mask in the place of the one before."""
+        self.close_mask(keep=True)
+        self.labels, self.hidden, self.locked = work.labels, frozenset(), frozenset()
+        self.layers.add_mask(work.layer, work.labels)
+        self._journal = work.journal
+        self.strokes.begin(work.snapshot, work.counts, work.journal)
+        self._saved = "saved" if saved else "not saved"
+        if work.warning:
+            self.note.emit(f"Strokes cannot be kept on disk: {work.warning}")
+        self.mask_changed.emit()
+        self.saved_changed.emit()
+
+    def show_predicted(self, predicted: jobs.Predicted) -> None:
+        """Show a result."""
+        if predicted.mask is not None:
+            self.show_mask(predicted.mask, saved=False)
+        self.result = predicted.result
+
+    def start_empty_mask(self) -> None:
+        """Begin a mask by hand."""
+        if self.scan is not None:
+            labels = self.labels if len(self.labels) else FIRST_CLASS
+            work = jobs.empty_mask(self.scan, labels)
+            self.tasks.start("Opening", work, lambda ready: self.show_mask(ready, saved=True), self.failed.emit)
+
+    def recover(self, recovery: Recovery) -> None:
+        """Bring unsaved work back; its journal stays until the mask is saved."""
+
+        def show(work: jobs.MaskWork) -> None:
+            self.show_mask(work, saved=False)
+            self.strokes.unsaved = recovery.steps
+            self._recovery = recovery
+            self.note.emit("Recovered. Save the mask to keep it.")
+
+        self.tasks.start("Opening", jobs.recover(recovery, self.scan), show, self.failed.emit)
+
+    def close_mask(self, keep: bool) -> None:
+        """Take the mask away; unsaved strokes stay in their journal if `keep`."""
+        self.strokes.commit()
+        unsaved = self.strokes.unsaved > 0 and keep
+        self.strokes.end()
+        if self._journal is not None:
+            self._end_journal(saved=not unsaved)
+        self._recovery, self.result, self._saved = None, None, "saved"
+        if self.layers.mask is not None:
+            self.layers.remove(self.layers.mask)
+        self.mask_changed.emit()
+        self.saved_changed.emit()
+
+    def shut_down(self) -> None:
+        """The dock goes: strokes that were not saved stay in their journal; layers stay in the viewer."""
+        self.strokes.commit()
+        unsaved = self.strokes.unsaved > 0
+        self.strokes.end()
+        if self._journal is not None:
+            self._end_journal(saved=not unsaved)
+
+    def _end_journal(self, saved: bool) -> None:
+        """Close it in a thread of its own: it may have to wait for the disk."""
+        journal, self._journal = self._journal, None
+
+        def close() -> None:
+            try:
+                journal.close(saved=saved)
+            except MedcnnError as error:
+                with contextlib.suppress(RuntimeError):  # the dock has gone in the meantime
+                    self.failed.emit(error)
+
+        threading.Thread(target=close, name="journal close").start()
+
+    def _on_removed(self, layer: Any) -> None:
+        """Somebody took our mask away by other means: its strokes are kept."""
+        if self.strokes.active and self.layers.mask is None:
+            unsaved = self.strokes.unsaved > 0
+            self.strokes.end()
+            if self._journal is not None:
+                self._end_journal(saved=not unsaved)
+            self.mask_changed.emit()
+            self.saved_changed.emit()
+        if self.layers.scan is None and self.scan is not None and not self.layers.ours:
+            self.scan = self.result = None
+            self.scan_changed.emit()
+
+    # ---- classes -------------------------------------------------------------------------------------------------
+
+    def add_class(self, name: str) -> None:
+        """Add a class with the next free id."""
+        taken = set(self.labels.ids)
+        new_id = next(i for i in range(1, 65536) if i not in taken)
+        mask = self.layers.mask
+        if mask is not None and new_id > 255 and mask.data.dtype.itemsize == 1:
+            self.note.emit("This mask holds at most 255 classes.")
+            return
+        self._set_labels(lambda: self.labels.with_label(Label(new_id, name, default_colour(new_id))))
+        self.choose_class(new_id)
+
+    def rename_class(self, label_id: int, name: str) -> None:
+        """Give a class another name."""
+        old = self.labels.by_id(label_id)
+        self._set_labels(lambda: self.labels.with_label(replace(old, name=name)))
+
+    def _set_labels(self, make: Callable[[], LabelSet]) -> None:
+        try:
+            self.labels = make()
+        except MedcnnError as error:
+            self.note.emit(str(error))
+        self.layers.name_classes(self.labels, self.hidden)
+        self.classes_changed.emit()
+
+    def hide_classes(self, hidden: frozenset[int]) -> None:
+        """Show all classes but these."""
+        self.hidden = hidden
+        self.layers.name_classes(self.labels, hidden)
+
+    def lock_classes(self, locked: frozenset[int]) -> None:
+        """Leave the voxels of these classes as they are, whatever is painted."""
+        self.locked = self.strokes.locked = locked
+
+    def choose_class(self, label_id: int) -> None:
+        """Paint this class from now on."""
+        mask = self.layers.mask
+        if mask is not None and (label_id == 0 or label_id in self.labels):
+            mask.selected_label = label_id
+
+    # ---- saving --------------------------------------------------------------------------------------------------
+
+    @property
+    def saved_words(self) -> str:
+        """Is what stands on the screen on disk: "saved", "saving ...", "not saved", or "" without a mask."""
+        return "" if self.layers.mask is None else self._saved
+
+    @property
+    def has_unsaved_strokes(self) -> bool:
+        """True if a person's work would be lost without the journal."""
+        self.strokes.commit()
+        return self.strokes.active and self.strokes.unsaved > 0
+
+    def save_mask(self, path: Path, then: Callable[[Path], None] | None = None) -> None:
+        """Write the mask as it stands now, on the scan's own grid, with the record of how it was made."""
+        self.strokes.commit()
+        try:
+            mask = self.layers.mask_value()
+        except MedcnnError as error:
+            self.failed.emit(error)
+            return
+        saved_up_to = self.strokes.unsaved
+        made = self.result.provenance.to_json() if isinstance(self.result, Segmentation) else None
+        if made is not None and (saved_up_to or self.strokes.history.can_undo):
+            made = {**made, "notes": [*made.get("notes", []), "Corrected by hand after the model."]}
+        request = save.SaveRequest(mask, path, made)
+
+        def done(written: Path) -> None:
+            self.strokes.unsaved -= saved_up_to
+            self._saved = "saved" if self.strokes.unsaved <= 0 else "not saved"
+            if self.strokes.unsaved <= 0:
+                self._renew_journal()
+            self.note.emit(f"Saved: {written.name}")
+            self.saved_changed.emit()
+            if then is not None:
+                then(written)
+
+        def failed(error: MedcnnError) -> None:
+            self._saved = "not saved"
+            self.saved_changed.emit()
+            self.failed.emit(error)
+
+        self._saved = "saving ..."
+        self.saved_changed.emit()
+        self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, failed)
+
+    def save_scores(self, path: Path) -> None:
+        """Write the class scores of the case."""
+        if self.result is not None:
+            request = save.SaveRequest(self.result, path)
+            done = self._scores_saved
+            self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, self.failed.emit)
+
+    def _scores_saved(self, path: Path) -> None:
+        self.note.emit(f"Saved: {path.name}")
+
+    def _renew_journal(self) -> None:
+        """After saving, the journal of the old strokes goes, and so does the recovered one."""
+        if self._recovery is not None:
+            recovery, self._recovery = self._recovery, None
+            try:
+                recovery.discard()
+            except MedcnnError as error:
+                self.note.emit(str(error))
+
+    def _on_strokes(self) -> None:
+        if self.strokes.unsaved > 0 and self._saved != "saving ...":
+            self._saved = "not saved"
+        self.saved_changed.emit()

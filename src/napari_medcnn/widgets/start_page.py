@@ -1,0 +1,68 @@
+"""What a person sees first."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QWidget
+
+from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, line, row
+
+RESEARCH_USE = "Research use only, not for diagnosis."
+
+
+class StartPage(QWidget):
+    """Open, continue, try, check: emits what is wanted."""
+
+    open_file = Signal()
+    open_folder = Signal()
+    sample = Signal(str)
+    check = Signal()
+    recover = Signal(object)
+    discard = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = column(self, margin=GAP)
+        layout.addWidget(Text("Open a scan, run a model on it, correct the mask, save it."))
+        self.file_button = button("Open scan...", self.open_file.emit, "NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG, TIFF")
+        self.folder_button = button("Open folder...", self.open_folder.emit, "A folder of DICOM files or of scans")
+        layout.addWidget(self.file_button)
+        layout.addWidget(self.folder_button)
+        layout.addWidget(Text("Or drop a file or folder anywhere here."))
+        self._continue = column(margin=0)
+        layout.addLayout(self._continue)
+        layout.addWidget(line())
+        layout.addWidget(Text("Try an example", bold=True))
+        self.fundus_button = button("Fundus photograph", lambda: self.sample.emit("fundus"))
+        self.phantom_button = button("CT phantom", lambda: self.sample.emit("phantom"))
+        layout.addWidget(self.fundus_button)
+        layout.addWidget(self.phantom_button)
+        layout.addWidget(line())
+        self.check_button = button("Check this computer", self.check.emit, "Graphics, memory, AI engine, in plain words")
+        layout.addWidget(self.check_button)
+        layout.addStretch(1)
+        layout.addWidget(Text(RESEARCH_USE))
+
+    def offer(self, found: list[Recovery]) -> None:
+        """List work that was never saved; nothing is shown when there is none."""
+        clear_layout(self._continue)
+        if not found:
+            return
+        self._continue.addWidget(line())
+        self._continue.addWidget(Text("Continue recovered work", bold=True))
+        for item in found[:3]:
+            when = datetime.fromtimestamp(item.when).strftime("%Y-%m-%d %H:%M")
+            strokes = "1 stroke" if item.steps == 1 else f"{item.steps} strokes"
+            self._continue.addWidget(Text(f"{item.info.case}: {strokes}, {when}"))
+            self._continue.addLayout(self._choices(item))
+        if len(found) > 3:
+            self._continue.addWidget(Text(f"and {len(found) - 3} more, shown when these are dealt with"))
+
+    def _choices(self, item: Recovery) -> QHBoxLayout:
+        return row(
+            button("Continue", lambda: self.recover.emit(item), "Show the mask as it was after the last stroke"),
+            button("Discard...", lambda: self.discard.emit(item), "Delete this unsaved work"),
+        )

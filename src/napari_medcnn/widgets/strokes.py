@@ -1,0 +1,247 @@
+"""Corrections of the open mask: our undo, the journal of strokes, voxel counts, locked classes.
+
+napari paints; when a stroke is over, the planes it may have touched are compared with a snapshot, and the difference
+becomes one step.  That is right for every tool, whoever changed the mask, and needs nothing private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_medcnn.annotation.history import History, Step
+from napari_medcnn.errors import MedcnnError
+from napari_medcnn.widgets.layers import Layers
+
+Array = NDArray[Any]
+
+
+class StrokeJournal(Protocol):
+    """What keeps steps on disk until the mask is saved."""
+
+    def append(self, step: Step) -> None:
+        """Keep one step."""
+
+
+class Strokes(QObject):
+    """Watches one mask at a time.
+
+    Signals: `changed` after every step, undo or redo; `note` with a line for the user.
+    """
+
+    changed = Signal()
+    note = Signal(str)
+
+    def __init__(self, viewer: Any, layers: Layers, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layers = layers
+        self._layer: Any = None
+        self._array: Array | None = None  # the mask's own voxels, always (z, y, x): a view of what napari paints
+        self._snapshot: Array | None = None
+        self._visited: list[tuple[int, ...]] = []
+        self._pending = False
+        self.history = History()
+        self.counts: dict[int, int] = {}
+        self.locked: frozenset[int] = frozenset()
+        self.names: Callable[[int], str] = str
+        self.journal: StrokeJournal | None = None
+        #: Steps made since the mask was last saved; undoing counts as a change, too.
+        self.unsaved = 0
+
+    # ---- one mask ------------------------------------------------------------------------------------------------
+
+    def begin(self, snapshot: Array, counts: dict[int, int], journal: StrokeJournal | None = None) -> None:
+        """Watch the mask of `layers`; `snapshot` is an equal copy of its voxels, (z, y, x), that becomes ours."""
+        self.end()
+        self._layer = self._layers.mask
+        if self._layer is None:
+            return
+        data = self._layer.data
+        self._array = data if data.ndim == 3 else data[None]
+        self._snapshot, self.counts, self.journal = snapshot, dict(counts), journal
+        self._layer.events.paint.connect(self._on_paint)
+        self._viewer.dims.events.current_step.connect(self._on_slice)
+        self._visited = [self._place()]
+
+    def end(self) -> None:
+        """Stop watching and forget the history; the journal is the caller's to close."""
+        if self._layer is not None:
+            self._layer.events.paint.disconnect(self._on_paint)
+            self._viewer.dims.events.current_step.disconnect(self._on_slice)
+        self._layer = self._array = self._snapshot = self.journal = None
+        self.history.clear()
+        self.counts, self.locked, self.unsaved = {}, frozenset(), 0
+
+    @property
+    def active(self) -> bool:
+        """True while a mask is watched."""
+        return self._layer is not None
+
+    # ---- strokes -------------------------------------------------------------------------------------------------
+
+    def commit(self) -> Step | None:
+        """Turn what changed since the last step into a step; None if nothing did."""
+        painted, self._pending = self._pending, False
+        array = self._array
+        if array is None or self._snapshot is None:
+            return None
+        box = self._touched()
+        if painted and np.array_equal(array[box], self._snapshot[box]):
+            box = tuple(slice(0, n) for n in array.shape)  # something outside the shown planes, from a script or in 3D
+        self._visited = [self._place()]
+        before, after = self._snapshot[box], array[box]
+        changed = before != after
+        if not changed.any():
+            return None
+        self._protect(before, after, changed)
+        name = self._name(after[changed]) if changed.any() else ""
+        self._count(before[changed], after[changed])
+        step = self.history.record_change(name, array, self._snapshot, box, view=self._view(box, changed))
+        self._layers.forget_strokes()
+        if step is None:
+            return None
+        self._keep(step)
+        return step
+
+    def undo(self) -> Step | None:
+        """Take the newest step back, show its place and name it."""
+        return self._back_or_forth(self.history.undo, "Undone")
+
+    def redo(self) -> Step | None:
+        """Do the step again that was taken back last."""
+        return self._back_or_forth(self.history.redo, "Done again")
+
+    def mark_saved(self) -> None:
+        """The mask on disk equals the one on screen."""
+        self.unsaved = 0
+        self.changed.emit()
+
+    def change(self, name: str, box: tuple[slice, ...], after: Array) -> Step | None:
+        """Write `after` into `box` as one step of its own."""
+        if self._array is None:
+            return None
+        self.commit()
+        self._array[box] = after
+        self._visited.append(tuple(part.start for part in box))
+        step = self.commit()
+        self._layers.redraw_mask()
+        return step
+
+    # ---- parts ---------------------------------------------------------------------------------------------------
+
+    def _on_paint(self, _event: Any = None) -> None:
+        """A stroke is over; napari is still inside its own mouse code, so the comparison waits for it to finish."""
+        if not self._pending:
+            self._pending = True
+            QTimer.singleShot(0, self._commit_pending)
+
+    def _commit_pending(self) -> None:
+        if self._pending:
+            self.commit()
+
+    def on_press(self, _viewer: Any = None, _event: Any = None) -> None:
+        """A mouse button went down: only planes shown from now on can belong to the stroke."""
+        if self._layer is not None:
+            self.commit()
+            self._visited = [self._place()]
+
+    def _on_slice(self, _event: Any = None) -> None:
+        place = self._place()
+        low = tuple(map(min, zip(place, *self._visited, strict=True)))
+        high = tuple(map(max, zip(place, *self._visited, strict=True)))
+        self._visited = [low, high]
+
+    def _place(self) -> tuple[int, ...]:
+        """Return the voxel (z, y, x) that the viewer's sliders point at."""
+        layer = self._layer
+        point = np.asarray(self._viewer.dims.point, dtype=float)[-layer.ndim :]
+        index = np.rint(np.asarray(layer.world_to_data(point))).astype(int)
+        place = tuple(int(np.clip(i, 0, n - 1)) for i, n in zip(index, layer.data.shape, strict=True))
+        return place if layer.ndim == 3 else (0, *place)
+
+    def _touched(self) -> tuple[slice, ...]:
+        """Return the planes shown since the press: whole along shown axes, from first to last along the others."""
+        shape = () if self._array is None else self._array.shape
+        if self._layer.n_edit_dimensions == 3:
+            return tuple(slice(0, n) for n in shape)
+        offset = self._viewer.dims.ndim - 3
+        shown = {axis - offset for axis in self._viewer.dims.displayed}
+        places = [*self._visited, self._place()]
+        return tuple(
+            slice(0, n) if axis in shown else slice(min(p[axis] for p in places), max(p[axis] for p in places) + 1)
+            for axis, n in enumerate(shape)
+        )
+
+    def _protect(self, before: Array, after: Array, changed: Array) -> None:
+        """Put voxels of locked classes back, and take what was painted as one away (both in place)."""
+        if not self.locked:
+            return
+        locked = np.array(sorted(self.locked))
+        wrong = changed & (np.isin(before, locked) | np.isin(after, locked))
+        if not wrong.any():
+            return
+        after[wrong] = before[wrong]
+        changed &= ~wrong
+        self._layers.redraw_mask()
+        names = " and ".join(self.names(i) for i in sorted(self.locked))
+        self.note.emit(f"{names}: locked, its voxels were left as they are.")
+
+    @staticmethod
+    def _name(after: Array) -> str:
+        return "Eraser" if not after.any() else "Brush"
+
+    def _count(self, before: Array, after: Array) -> None:
+        for values, sign in ((before, -1), (after, 1)):
+            for label_id, n in enumerate(np.bincount(values.ravel())):
+                if n and label_id:
+                    self.counts[label_id] = self.counts.get(label_id, 0) + sign * int(n)
+        self.counts = {k: n for k, n in sorted(self.counts.items()) if n}
+
+    def _view(self, box: tuple[slice, ...], changed: Array) -> tuple[int, ...] | None:
+        where = np.argwhere(changed)
+        if not len(where):
+            return None
+        middle = where[len(where) // 2]
+        return tuple(int(part.start + i) for part, i in zip(box, middle, strict=True))
+
+    def _keep(self, step: Step) -> None:
+        self.unsaved += 1
+        if self.journal is not None:
+            try:
+                self.journal.append(step)
+            except MedcnnError as error:  # kept in memory meanwhile; the user is told to save
+                self.note.emit(str(error))
+        self.changed.emit()
+
+    def _back_or_forth(self, move: Callable[[Array], Step | None], word: str) -> Step | None:
+        self.commit()
+        if self._array is None or self._snapshot is None:
+            return None
+        step = move(self._array)
+        if step is None:
+            self.note.emit("There is nothing to undo." if word == "Undone" else "There is nothing to do again.")
+            return None
+        before, after = self._snapshot[step.box], self._array[step.box]
+        changed = before != after
+        self._count(before[changed], after[changed])
+        before[changed] = after[changed]
+        self._show(step.view)
+        self._layers.redraw_mask()
+        self.note.emit(f"{word}: {step.name}")
+        self._keep(step.reversed() if word == "Undone" else step)
+        return step
+
+    def _show(self, view: Iterable[int]) -> None:
+        """Move the sliders to the place of a step."""
+        place = tuple(view)[-self._layer.ndim :]
+        world = self._layer.data_to_world(place)
+        dims = self._viewer.dims
+        offset = dims.ndim - len(world)
+        for axis in dims.not_displayed:
+            if axis >= offset:
+                dims.set_point(axis, float(world[axis - offset]))
