@@ -131,7 +131,7 @@ def predict(
     EngineError
         The process that runs models failed.
     """
-    scan = volume if isinstance(volume, Volume) else _scan(Path(volume))
+    scan = volume if isinstance(volume, Volume) else read_volume(Path(volume))
     with ExitStack() as stack:
         package = _package(model, spec, stack)
         request = predict_verb.PredictRequest(scan, package, _options(options, changes), tuple(code))
@@ -209,11 +209,6 @@ def attach(viewer: Any) -> Any:
     dock = MedcnnDock(viewer)
     viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
     return dock
-
-
-def _scan(path: Path) -> Volume:
-    value = read_volume(path)
-    return predict_verb.with_source(value, path, None)
 
 
 def _options(options: PredictOptions | None, changes: dict[str, Any]) -> PredictOptions:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -22,7 +23,7 @@ from napari_medcnn.io.samples import fundus, phantom
 from napari_medcnn.verbs import engines
 from napari_medcnn.verbs.copyable import as_command, as_python
 from napari_medcnn.verbs.evaluate import EvaluateRequest
-from napari_medcnn.verbs.predict import PredictRequest, with_source
+from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.worker.client import Engine
 from tiny_packages import bright_xyz, nifti, nifti_mask
 
@@ -30,7 +31,7 @@ from tiny_packages import bright_xyz, nifti, nifti_mask
 @pytest.fixture
 def request_of(tmp_path: Path, model: Path) -> tuple[PredictRequest, Path]:
     path = nifti(tmp_path / "a folder" / "it's a scan.nii.gz")
-    return PredictRequest(with_source(read_volume(path), path, None), model, PredictOptions(device="cpu")), path
+    return PredictRequest(read_volume(path), model, PredictOptions(device="cpu")), path
 
 
 def test_the_command_runs(request_of, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def test_options_are_copied_and_defaults_are_not(request_of) -> None:
 
 def test_item_is_named_and_target_is_the_stem(request_of) -> None:
     request, path = request_of
-    one = PredictRequest(with_source(request.volume, path, "1.2.3"), "m")
+    one = PredictRequest(replace(request.volume, source={"path": str(path), "item": "1.2.3"}), "m")
     assert "--item 1.2.3" in as_command(one) and "item='1.2.3'" in as_python(one)
     assert "it's a scan-mask.nii.gz" in as_python(one)
 

@@ -143,8 +143,7 @@ def _score(row: Row, source: _Model | _Folder) -> Generator[Event, None, CaseSco
         return score_class(row.case, row.patient, row.cls, found)
     reference = case_labels(row)
     labels = source.labels or _labels_of(reference, found)
-    reference = _binary_as_class(reference, labels)
-    return score_mask(row.case, row.patient, reference, _binary_as_class(found, labels), labels)
+    return score_mask(row.case, row.patient, _as_only_class(reference, labels), found, labels)
 
 
 def located(row: Row, dataset: Dataset) -> Row:
@@ -204,7 +203,12 @@ def case_labels(row: Row) -> LabelMap:
 
 def _labels_of(reference: LabelMap, predicted: LabelMap) -> LabelSet:
     """Return the classes two masks without a model's card are scored on: all that either names or holds."""
-    ids = tuple(sorted({*reference.counts(), *predicted.counts(), *predicted.labels.ids}))
+    own = {*predicted.counts(), *predicted.labels.ids}
+    # pictures of masks are drawn black and white more often than 0 and 1
+    drawn = reference.is_picture and set(reference.counts()) == {255} and len(own) == 1
+    ids = tuple(sorted(own if drawn else {*reference.counts(), *own}))
+    if drawn:
+        return predicted.labels.covering(ids)
     named = reference.labels.covering(tuple(i for i in ids if i not in reference.labels and i not in predicted.labels))
     for label in predicted.labels:
         if label.id not in named and label.name not in named.names:
@@ -213,12 +217,11 @@ def _labels_of(reference: LabelMap, predicted: LabelMap) -> LabelSet:
     return named if len(named) else LabelSet.from_names(["foreground"])
 
 
-def _binary_as_class(mask: LabelMap, labels: LabelSet) -> LabelMap:
-    """Take 255 for the only class there is: pictures of masks are drawn black and white more often than 0 and 1."""
-    if len(labels) != 1 or set(mask.counts()) - {255} or 255 in labels:
+def _as_only_class(mask: LabelMap, labels: LabelSet) -> LabelMap:
+    """Take a mask with one single value (1, 255) for the only class there is, as training does."""
+    if len(labels) != 1 or len(mask.counts()) != 1 or set(mask.counts()) == set(labels.ids):
         return mask
-    only = labels.ids[0]
-    array = np.where(mask.array > 0, np.array(only, dtype=np.uint16), np.uint16(0))
+    array = np.where(mask.array > 0, np.uint16(labels.ids[0]), np.uint16(0))
     return LabelMap(array, mask.geometry, labels, mask.name)
 
 

@@ -54,4 +54,5 @@ def output_stems(inputs: Sequence[tuple[Path, str | None]]) -> list[str]:
 
 
 def _plain(item: str) -> str:
+    item = stem_of(Path(item)) if item.lower().endswith((*IMAGE_SUFFIXES, *_MORE)) else item
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in item).strip(".") or "item"

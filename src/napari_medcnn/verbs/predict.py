@@ -259,5 +259,5 @@ def _code_sha256(name: str) -> str:
 
 
 def with_source(volume: Volume, path: Path, item: str | None) -> Volume:
-    """Return the volume with the path it came from, for "Copy as command"."""
-    return replace(volume, source={**volume.source, "path": str(path), "item": item})
+    """Return the volume with the path and item it came from, for "Copy as command"."""
+    return replace(volume, source={**volume.source, "path": str(path), "item": item or ""})
