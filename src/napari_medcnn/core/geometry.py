@@ -41,6 +41,11 @@ def _frozen(values: Any, shape: tuple[int, ...], name: str) -> Float:
     return array
 
 
+def ras_to_lps(affine: Any) -> Float:
+    """Return the 4x4 matrix with world x and y negated: NIfTI's RAS mm to LPS mm and, being its own inverse, back."""
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ np.asarray(affine, dtype=np.float64))
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """A grid in space without voxels.

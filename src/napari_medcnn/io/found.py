@@ -1,0 +1,85 @@
+"""What a file or folder holds, told before any voxel is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_medcnn.core.geometry import Geometry
+
+Kind = Literal["volume", "labels", "picture", "other"]
+
+_DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz", ".hdr.gz", ".ome.tif", ".ome.tiff", ".gipl.gz")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image inside a file or folder.
+
+    Parameters
+    ----------
+    id
+        Stable name inside its file or folder: the DICOM series, a layer, or the path relative to the folder.
+    kind
+        ``"other"`` for what is recognised and not read; `warnings` then says why.
+    axes
+        Letters of t, c, z, y, x in the order of `shape`; empty for ``"other"``.
+    shape
+        Size along each axis as the array will have it.
+    dtype
+        NumPy name of the type as stored, before any modality rescale.
+    geometry
+        Grid, None where the header states none that can be used; `warnings` then says why.
+    modality, series_uid
+        DICOM values, or empty.
+    title
+        For people; never a patient's name or number.
+    warnings
+        What is odd or missing, in words.
+    files
+        The files the voxels come from.
+    """
+
+    id: str
+    kind: Kind
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    geometry: Geometry | None
+    modality: str = ""
+    series_uid: str = ""
+    title: str = ""
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The items of `path`, and what was left out as (path, reason); both may be empty."""
+
+    path: Path
+    items: tuple[Item, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def plain(text: object, limit: int = 80) -> str:
+    """Return header text as one line of printable characters, cut to `limit`: never markup, never control codes."""
+    head = str(text)[: limit * 4 + 16]
+    line = " ".join("".join(c if c.isprintable() else " " for c in head).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def stem(path: Path) -> str:
+    """Return a file's name without its image suffix, as plain text of at most 60 characters; never empty."""
+    name = path.name
+    for suffix in _DOUBLE_SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return plain(name[: -len(suffix)], 60) or "Scan"
+    return plain(path.stem, 60) or "Scan"
+
+
+def shown(path: Path) -> str:
+    """Return a path for a message: its name only, plain and cut."""
+    return plain(path.name, 100) or plain(os.fspath(path), 100)

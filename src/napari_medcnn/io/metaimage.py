@@ -1,0 +1,224 @@
+"""MetaImage (.mha, and .mhd with its data file): own reader, since a cut file must never open.
+
+Keys as in ITK's MetaIO documentation: ``TransformMatrix`` lists the direction columns one after the other, lengths
+are mm, positions LPS.  Class names of our masks stand in one ``medcnn_label_<id>`` line each (MetaIO keeps unknown
+keys as metadata and reads on).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_medcnn.core.geometry import Array, Float, Geometry
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.volume import Axes, Volume
+from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.io.found import Item, Kind, plain, shown, stem
+from napari_medcnn.io.inside import beside
+from napari_medcnn.io.nifti_header import is_singular
+from napari_medcnn.io.payload import Payload, read_payload
+from napari_medcnn.io.straighten import resample_affine, straight_grid
+
+_TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
+    "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}  # fmt: skip
+_MAX_HEADER = 1 << 20
+LABEL_KEY = "medcnn_label_"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Parsed keys and what they mean for the array (see `read_header`)."""
+
+    path: Path
+    keys: dict[str, str]
+    axes: Axes
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    affine_lps: Float | None
+    spacing_mm: tuple[float, float, float]
+    spacing_known: bool
+    data_start: int
+    notes: tuple[str, ...]
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Shape of the (z, y, x) part."""
+        first = self.axes.index("z")
+        return (self.shape[first], self.shape[first + 1], self.shape[first + 2])
+
+    @property
+    def is_mask(self) -> bool:
+        """True for a mask that we wrote."""
+        return self.keys.get("medcnn_kind") == "labels"
+
+    def geometry(self) -> Geometry:
+        """Return the grid; `GeometryError` if it is sheared or singular."""
+        if self.affine_lps is None:
+            return Geometry(self.grid, self.spacing_mm, spacing_known=self.spacing_known, orientation_known=False)
+        try:
+            return Geometry.from_affine(self.grid, self.affine_lps, spacing_known=self.spacing_known)
+        except GeometryError as error:
+            what = "singular; repair the header" if is_singular(self.affine_lps) else "sheared; open it with 'resample'"
+            raise GeometryError(f"{shown(self.path)}: its TransformMatrix is {what}") from error
+
+
+def read_header(path: Path) -> Header:
+    """Return the checked header.
+
+    Raises
+    ------
+    InputError, UnsupportedError, IncompleteFileError
+        The header is cut, contradictory, or of a layout that is not read.
+    """
+    keys, start = _keys(path)
+    try:
+        dims = [int(n) for n in keys["DimSize"].split()]
+        count, channels = int(keys["NDims"]), int(keys.get("ElementNumberOfChannels", "1"))
+        spacing = _floats(keys, ("ElementSpacing", "ElementSize"))
+        matrix = _floats(keys, ("TransformMatrix", "Rotation", "Orientation"))
+        origin = _floats(keys, ("Offset", "Position", "Origin"))
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{shown(path)}: not a valid MetaImage header ({plain(error)})") from error
+    if count != len(dims) or count not in (2, 3, 4) or min(dims) < 1 or not 1 <= channels <= 1024:
+        raise InputError(f"{shown(path)}: expected 2 to 4 sizes of at least 1, got {dims} ({count} dimensions)")
+    kind = keys.get("ElementType", "").removesuffix("_ARRAY")
+    if kind not in _TYPES:
+        raise UnsupportedError(f"{shown(path)}: voxels of type {plain(kind)!r} are not read")
+    big = keys.get("BinaryDataByteOrderMSB", keys.get("ElementByteOrderMSB", "False")).lower() in ("true", "1")
+    grid = tuple(dims[2::-1]) if count >= 3 else (1, dims[1], dims[0])
+    axes: Axes = "tzyx" if count == 4 else "zyx"
+    shape = (dims[3], *grid) if count == 4 else grid
+    if channels > 1:
+        axes, shape = ("tzyxc" if count == 4 else "zyxc"), (*shape, channels)
+    notes: list[str] = []
+    affine, zyx, known = _placement(count, spacing, matrix, origin, notes)
+    known = known and keys.get("medcnn_spacing_known", "1") != "0"
+    if keys.get("medcnn_orientation_known", "1") == "0":
+        affine = None
+    return Header(
+        path, keys, axes, shape, np.dtype((">" if big else "<") + _TYPES[kind]), affine, zyx, known, start, tuple(notes)
+    )
+
+
+def _keys(path: Path) -> tuple[dict[str, str], int]:
+    with path.open("rb") as file:
+        head = file.read(_MAX_HEADER)
+    keys: dict[str, str] = {}
+    place = 0
+    while (end := head.find(b"\n", place)) >= 0 or place < len(head):
+        end = end if end >= 0 else len(head)
+        line = head[place:end].decode("utf-8", "replace")
+        place = end + 1
+        key, equals, value = line.partition("=")
+        if equals:
+            keys[key.strip()] = value.strip()
+        elif line.strip():
+            raise InputError(f"{shown(path)}: not a valid MetaImage header (line {plain(line, 40)!r} has no '=')")
+        if key.strip() == "ElementDataFile":  # the last key by definition
+            return keys, place
+    raise IncompleteFileError(f"{shown(path)}: the header is incomplete, it has no ElementDataFile")
+
+
+def _floats(keys: dict[str, str], names: tuple[str, ...]) -> list[float] | None:
+    text = next((keys[n] for n in names if n in keys), None)
+    return None if text is None else [float(word) for word in text.split()]
+
+
+def _placement(
+    count: int, spacing: list[float] | None, matrix: list[float] | None, origin: list[float] | None, notes: list[str]
+) -> tuple[Float | None, tuple[float, float, float], bool]:
+    steps = (list(spacing[:3]) if spacing is not None and len(spacing) >= min(count, 3) else []) or [math.nan] * 3
+    steps += [math.nan] * (3 - len(steps))
+    known = all(math.isfinite(s) and s > 0 for s in steps)
+    if not known:
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+    steps = [s if math.isfinite(s) and s > 0 else 1.0 for s in steps]
+    zyx = (steps[2], steps[1], steps[0])
+    if count == 2 or matrix is None or len(matrix) != count * count:
+        notes.append("The file does not say where left is; no orientation is shown.")
+        return None, zyx, known
+    columns = np.array(matrix).reshape(count, count)[:3, :3].T
+    affine = np.eye(4)
+    affine[:3, :3] = columns * np.array(steps)
+    if origin is not None and len(origin) == count and np.all(np.isfinite(origin)):
+        affine[:3, 3] = origin[:3]
+    else:
+        notes.append("The file states no usable origin; 0 is used.")
+    return affine, zyx, known
+
+
+def inspect_metaimage(path: Path) -> tuple[Item, ...]:
+    """Return the one item of a MetaImage file."""
+    header = read_header(path)
+    notes = header.notes
+    try:
+        geometry: Geometry | None = header.geometry()
+    except GeometryError as error:
+        geometry, notes = None, (*notes, str(error))
+    kind: Kind = "labels" if header.is_mask else "volume"
+    dtype = header.dtype.newbyteorder("=").name
+    return (
+        Item(
+            path.name, kind, header.axes, header.shape, dtype, geometry, title=stem(path), warnings=notes, files=(path,)
+        ),
+    )
+
+
+def read_metaimage(path: Path, resample: bool = False) -> tuple[Volume, LabelSet | None]:
+    """Return the image and, for a mask of ours, its classes (may be empty); None otherwise.
+
+    Raises
+    ------
+    InputError
+        Cut, contradictory, or its data file lies elsewhere.
+    GeometryError
+        Sheared without `resample`, or singular.
+    """
+    header = read_header(path)
+    notes = list(header.notes)
+    array = _voxels(header)
+    try:
+        geometry = header.geometry()
+    except GeometryError:
+        if not resample or header.affine_lps is None or is_singular(header.affine_lps) or header.axes != "zyx":
+            raise
+        geometry = straight_grid(header.grid, header.affine_lps)
+        array = resample_affine(array, header.affine_lps, geometry, labels=header.is_mask)
+        notes.append("The grid was sheared; the image was resampled onto a straight one.")
+    labels = None
+    if header.is_mask:
+        try:
+            labels = LabelSet.from_json([json.loads(v) for k, v in header.keys.items() if k.startswith(LABEL_KEY)])
+        except ValueError as error:
+            raise InputError(f"{shown(path)}: its class names are damaged ({plain(error)})") from error
+    return Volume(array, geometry, header.axes, stem(path), notes=tuple(notes)), labels
+
+
+def _voxels(header: Header) -> Array:
+    keys, path = header.keys, header.path
+    if keys.get("BinaryData", "True").lower() not in ("true", "1"):
+        raise UnsupportedError(f"{shown(path)}: voxels written as text are not read; save it as binary")
+    name = keys["ElementDataFile"]
+    start = header.data_start
+    if name.upper() != "LOCAL":
+        if name.split()[:1] == ["LIST"] or "%" in name:
+            raise UnsupportedError(f"{shown(path)}: voxels spread over several data files are not read")
+        path, start = beside(header.path, name), 0
+    try:
+        skip = int(keys.get("HeaderSize", "0"))
+    except ValueError as error:
+        raise InputError(f"{shown(header.path)}: HeaderSize is not a number") from error
+    if skip < -1 or (skip > 0 and start):
+        raise InputError(f"{shown(header.path)}: expected a HeaderSize of -1 or more, got {skip}")
+    packed = keys.get("CompressedData", "False").lower() in ("true", "1")
+    where = Payload(path, "zlib", 0, start) if packed else Payload(path, "raw", skip, start)
+    return read_payload(where, header.dtype, header.shape)

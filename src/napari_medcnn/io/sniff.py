@@ -1,0 +1,128 @@
+"""Which format a file is, from its content; names and extensions are never believed."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+from napari_medcnn.errors import InputError
+from napari_medcnn.io.found import shown
+
+Format = Literal["nifti", "nrrd", "metaimage", "dicom", "png", "jpeg", "tiff", "bmp"]
+
+#: What we can name and do not read, by how the content begins, and what opens it.
+_KNOWN_OTHERS = (
+    (b"\x89HDF", "an HDF5 file (MINC-2, Keras .h5 or other)"),
+    (b"CDF", "a MINC-1 (NetCDF) file"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive; a model package is opened from the AI tab"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"# === DATA DESCRIPTION FILE", "a Philips PAR file"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
+    (b"RIFF", "a WebP picture or a sound"),
+)
+
+
+def head_of(path: Path, count: int = 1024) -> bytes:
+    """Return the first bytes, inflated where the file is gzip (a header that is itself cut gives what is there).
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty, a folder, or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            there = "a folder" if path.is_dir() else "nothing there"
+            raise InputError(f"{shown(path)}: expected a file, got {there}; check the path")
+        with path.open("rb") as file:
+            raw = file.read(count * 4 if count > 1024 else 4096)
+    except OSError as error:
+        raise InputError(
+            f"{shown(path)}: cannot be read ({error.strerror or error}); check the path and your rights"
+        ) from error
+    if not raw:
+        raise InputError(f"{shown(path)}: the file is empty (0 bytes); copy it again from its source")
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            return zlib.decompressobj(31).decompress(raw, count)
+        except zlib.error as error:
+            raise InputError(f"{shown(path)}: gzip data that is damaged from its start ({error})") from error
+    return raw[:count]
+
+
+def is_gzip(path: Path) -> bool:
+    """Return True if the file begins as gzip."""
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def sniff(path: Path) -> Format | None:
+    """Return the format of a file, None for content that is nothing we read (`describe_unknown` says what it is).
+
+    Raises
+    ------
+    InputError
+        The file is missing, empty or unreadable.
+    """
+    head = head_of(path)
+    if is_nifti(head) or _is_analyze(head):
+        return "nifti"
+    if head[:4] == b"NRRD":
+        return "nrrd"
+    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+        return "dicom"
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return "png"
+    if head[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "tiff"
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return "bmp"
+    return "metaimage" if _is_metaimage(head) else None
+
+
+def is_nifti(head: bytes) -> bool:
+    """Return True for the magic of NIfTI-1 or NIfTI-2, single file or pair, in either byte order."""
+    return head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2")
+
+
+def _is_analyze(head: bytes) -> bool:
+    return len(head) >= 348 and head[:4] in (struct.pack("<i", 348), struct.pack(">i", 348)) and not is_nifti(head)
+
+
+def _is_metaimage(head: bytes) -> bool:
+    first = head.lstrip()[:300].split(b"\n", 1)[0]
+    key = first.split(b"=", 1)[0].strip()
+    return b"=" in first and key in (b"ObjectType", b"NDims", b"Comment", b"ObjectSubType")
+
+
+def _is_bare_dicom(head: bytes) -> bool:
+    """Return True for DICOM without a preamble: a first tag of group 0002 or 0008 with a believable length."""
+    if len(head) < 16:
+        return False
+    group, element = struct.unpack("<HH", head[:4])
+    if group not in (2, 8) or element > 0x2000:
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    return explicit or struct.unpack("<I", head[4:8])[0] < 256
+
+
+def describe_unknown(path: Path) -> str:
+    """Return in words what an unreadable file seems to be."""
+    head = head_of(path)
+    for magic, words in _KNOWN_OTHERS:
+        if head.startswith(magic):
+            return words
+    if head[:4] == b"\0\0\0\x01":
+        return "perhaps a FreeSurfer MGH file"
+    if (
+        head.isascii()
+        and head[:64].decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
+    ):
+        return "a text file"
+    return "not an image format that is read here"
