@@ -94,7 +94,7 @@ def save(obj: save_verb.Saved, path: str | Path, provenance: Provenance | None =
 
 
 def predict(
-    volume: Volume | str | Path,
+    volume: Volume | LabelMap | str | Path,
     model: Any,
     *,
     code: Sequence[str] = (),
@@ -131,7 +131,7 @@ def predict(
     EngineError
         The process that runs models failed.
     """
-    scan = volume if isinstance(volume, Volume) else read_volume(Path(volume))
+    scan = _scan(volume)
     with ExitStack() as stack:
         package = _package(model, spec, stack)
         request = predict_verb.PredictRequest(scan, package, _options(options, changes), tuple(code))
@@ -209,6 +209,12 @@ def attach(viewer: Any) -> Any:
     dock = MedcnnDock(viewer)
     viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
     return dock
+
+
+def _scan(given: Volume | LabelMap | str | Path) -> Volume:
+    if isinstance(given, LabelMap):  # a scan of small whole numbers may have been read as a mask
+        return Volume(given.array, given.geometry, name=given.name, source=given.source)
+    return given if isinstance(given, Volume) else read_volume(Path(given))
 
 
 def _options(options: PredictOptions | None, changes: dict[str, Any]) -> PredictOptions:

@@ -68,8 +68,7 @@ def test_options_are_copied_and_defaults_are_not(request_of) -> None:
     assert as_command(changed, Path("o.nii")).endswith("--probabilities --frame 2 --ignore-fit")
     assert "probabilities=True, frame=2, ignore_fit=True" in as_python(changed, Path("o.nii"))
     plain = PredictRequest(request.volume, "m")
-    assert "--device" not in as_command(plain) and "options" not in as_python(plain)
-    assert "device" not in as_python(plain)
+    assert "--device" not in as_command(plain) and "mc.predict(scan, model='m')" in as_python(plain)
 
 
 def test_item_is_named_and_target_is_the_stem(request_of) -> None:

@@ -37,7 +37,7 @@ def case(folder: Path, name: str, seed: int, wrong: int = 0) -> str:
     image = nifti(folder / f"{name}.nii.gz", seed=seed)
     truth = bright_xyz(image)
     ids = np.where(truth, 2, 0)
-    ids.ravel()[np.flatnonzero(~truth.ravel())[:wrong]] = 2
+    ids[tuple(index[:wrong] for index in np.nonzero(~truth))] = 2
     nifti_mask(folder / f"{name}_mask.nii.gz", ids)
     return f"{name},p-{name},{name}.nii.gz,{name}_mask.nii.gz,,test,"
 
