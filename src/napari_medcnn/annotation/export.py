@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -12,12 +13,12 @@ from typing import Any
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.dataset import Row, add_case
+from napari_medcnn.io.dataset import Row, add_case, read_dataset
 from napari_medcnn.io.save import save_json, save_labels
 
 TABLE = "dataset.csv"
 MASKS = "masks"
-SPLITS = ("train", "val", "test", "gate", "")
+SPLITS = ("train", "val", "validation", "test", "gate", "")
 # Names that Windows keeps for devices, whatever the ending.
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -93,7 +94,7 @@ def export_case(
     if mask is not None:
         masks = folder / MASKS
         masks.mkdir(parents=True, exist_ok=True)
-        stem = safe_stem(info.case)
+        stem = _free_stem(folder, info.case)
         path = masks / (stem + (".png" if mask.is_picture else ".nii.gz"))
         save_labels(named(mask), path)
         files = (path.resolve(),)
@@ -106,6 +107,16 @@ def export_case(
     return table
 
 
+def _free_stem(folder: Path, case: str) -> str:
+    """Return the case's file name; where the table gives that name to another case, one that is still free."""
+    stem, table = safe_stem(case), folder / TABLE
+    rows = read_dataset(table).rows if table.exists() else ()
+    taken = {path.name.partition(".")[0].lower() for row in rows if row.case != case for path in row.mask}
+    if stem.partition(".")[0].lower() in taken:
+        return f"{stem.partition('.')[0]}-{hashlib.sha256(case.encode()).hexdigest()[:8]}"
+    return stem
+
+
 def named(mask: LabelMap) -> LabelMap:
     """Return the mask with a name for every class it holds."""
     labels: LabelSet = mask.labels.covering(sorted(mask.counts()))
@@ -113,7 +124,7 @@ def named(mask: LabelMap) -> LabelMap:
 
 
 def safe_stem(case: str) -> str:
-    """Return a file name for a case that every system takes; different cases may share one only by odd signs."""
+    """Return a file name for a case that every system takes; two cases may get the same."""
     plain = unicodedata.normalize("NFKD", case).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-. ")[:80]
     return f"case-{stem}" if not stem or _DEVICES.fullmatch(stem) else stem
