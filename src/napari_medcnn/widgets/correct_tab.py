@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QLabel, QLineEdit, QSlider, QWidget
+from qtpy.QtWidgets import QButtonGroup, QLabel, QLineEdit, QSlider, QVBoxLayout, QWidget
 
 from napari_medcnn.widgets.class_table import ClassTable
 from napari_medcnn.widgets.layers import Tool
-from napari_medcnn.widgets.parts import GAP, Text, button, column, line, row
+from napari_medcnn.widgets.parts import Text, button, column, line, row
 
 TOOLS: tuple[tuple[str, Tool, str], ...] = (
     ("Move", "pan_zoom", "Drag moves the picture"),
@@ -50,7 +52,7 @@ class CorrectTab(QWidget):
         layout.addStretch(1)
         self.show_mask(False, False)
 
-    def _build(self, layout: object) -> None:
+    def _build(self, layout: QVBoxLayout) -> None:
         self.classes = ClassTable()
         layout.addWidget(self.classes)
         self.new_class = QLineEdit()
@@ -65,7 +67,7 @@ class CorrectTab(QWidget):
         self.tools = QButtonGroup(self)
         self._tool_buttons = {}
         for name, tool, tip in TOOLS:
-            made = button(name, lambda t=tool: self.tool_chosen.emit(t), tip)
+            made = button(name, partial(self.tool_chosen.emit, tool), tip)
             made.setCheckable(True)
             self.tools.addButton(made)
             self._tool_buttons[tool] = made

@@ -29,9 +29,9 @@ PICTURE_MASKS = "Indexed PNG (*.png);;NIfTI (*.nii.gz)"
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """Where a corrected case goes: the table, and what the row says."""
+    """Where a corrected case goes: the folder with ``dataset.csv``, and what its row says."""
 
-    table: Path
+    folder: Path
     case: str
     patient: str
     split: str
@@ -69,7 +69,7 @@ class Dialogs:
         return Path(name) if name else None
 
     def add_to_dataset(self, case: str) -> DatasetEntry | None:
-        """Ask for the table and what the row says."""
+        """Ask for the dataset's folder and what the row says."""
         dialog = _DatasetDialog(case, self._parent)
         try:
             return dialog.entry() if dialog.exec() == int(QDialog.DialogCode.Accepted) else None
@@ -102,11 +102,12 @@ class _DatasetDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Add to dataset")
         layout = QFormLayout(self)
-        self.table = QLineEdit()
-        self.table.setPlaceholderText("dataset.csv, new or existing")
+        self.folder = QLineEdit()
+        self.folder.setPlaceholderText("Folder with dataset.csv; made if new")
+        self.folder.setMinimumWidth(320)
         browse = QPushButton("Choose...")
         browse.clicked.connect(lambda _checked=False: self._browse())
-        layout.addRow("Table", self.table)
+        layout.addRow("Folder", self.folder)
         layout.addRow("", browse)
         self.case = QLineEdit(case)
         self.patient = QLineEdit(case)
@@ -122,15 +123,12 @@ class _DatasetDialog(QDialog):
         layout.addRow(buttons)
 
     def entry(self) -> DatasetEntry | None:
-        if not self.table.text().strip():
+        name = self.folder.text().strip()
+        if not name:
             return None
-        table = Path(self.table.text().strip())
-        if not table.suffix:
-            table = table / "dataset.csv"
-        return DatasetEntry(table, self.case.text().strip(), self.patient.text().strip(), self.split.currentText())
+        return DatasetEntry(Path(name), self.case.text().strip(), self.patient.text().strip(), self.split.currentText())
 
     def _browse(self) -> None:
-        option = QFileDialog.Option.DontConfirmOverwrite
-        name, _ = QFileDialog.getSaveFileName(self, "Dataset table", "dataset.csv", "Table (*.csv)", options=option)
+        name = QFileDialog.getExistingDirectory(self, "Folder of the dataset")
         if name:
-            self.table.setText(name)
+            self.folder.setText(name)

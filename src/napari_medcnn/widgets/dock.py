@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QStackedWidget, QTabWidget, QWidget
+from qtpy.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.results import Classification, Segmentation
@@ -21,6 +20,7 @@ from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.engine_link import EngineLink, Preferences, read_preferences
 from napari_medcnn.widgets.header import Header
+from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
@@ -32,12 +32,11 @@ from napari_medcnn.widgets.start_page import StartPage
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.widgets.wording import check_words, how_words
 from napari_medcnn.worker.client import Launch
 
-WIDTH, WIDTH_LARGE, LARGE_SCREEN = 340, 380, 1900
 _SCAN, _AI, _CORRECT = range(3)
-_SIGNS = {"ok": "✓", "warn": "!", "missing": "✗"}
-_NAPARI_DOCKS = ("layer list", "layer controls")
+CHECK = "Checking this computer"
 
 
 class MedcnnDock(QWidget):
@@ -57,8 +56,7 @@ class MedcnnDock(QWidget):
         self.setAcceptDrops(True)
         self._viewer = napari_viewer
         self._closed = False
-        self._window: QWidget | None = None
-        self._hidden_docks: list[QDockWidget] = []
+        self._host: HostWindow | None = None
         self.preferences: Preferences = read_preferences()
         self.dialogs = Dialogs(self)
         self.tasks = Tasks(self)
@@ -86,6 +84,7 @@ class MedcnnDock(QWidget):
         self.scan, self.ai, self.correct = ScanTab(), AiTab(), CorrectTab()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         for tab, name in ((self.scan, "Scan"), (self.ai, "AI"), (self.correct, "Correct")):
             self.tabs.addTab(scrolling(tab), name)
         self.pages = QStackedWidget()
@@ -99,15 +98,11 @@ class MedcnnDock(QWidget):
         layout.addWidget(self.pages, 1)
         self.setMinimumWidth(WIDTH - 20)
 
-    def sizeHint(self) -> Any:  # noqa: N802 - Qt's name
+    def sizeHint(self) -> Any:
         """340 px wide on small screens, 380 on large ones."""
         hint = super().sizeHint()
-        hint.setWidth(self._wanted_width())
+        hint.setWidth(wanted_width(self))
         return hint
-
-    def _wanted_width(self) -> int:
-        screen = self.screen() if hasattr(self, "screen") else None
-        return WIDTH_LARGE if screen is not None and screen.availableGeometry().width() >= LARGE_SCREEN else WIDTH
 
     def _connect(self) -> None:
         for page in (self.start, self.scan):
@@ -138,8 +133,8 @@ class MedcnnDock(QWidget):
         result = self.ai.result
         result.save_asked.connect(self._save_result)
         result.how_asked.connect(self.show_how)
-        result.command_asked.connect(lambda: self._copy(self.running.as_command()))
-        result.python_asked.connect(lambda: self._copy(self.running.as_python()))
+        result.command_asked.connect(lambda: self._copy(self.running.as_command))
+        result.python_asked.connect(lambda: self._copy(self.running.as_python))
 
     def _actions(self) -> dict[str, Callable[..., Any]]:
         view, work = self.viewing, self.correcting
@@ -178,44 +173,21 @@ class MedcnnDock(QWidget):
         """What has to wait until the dock stands in its window."""
         if self._closed:
             return
-        window = self.window()
-        if window is not self:
-            self._window = window
-            window.installEventFilter(self)
+        if self.window() is not self:
+            self._host = HostWindow(self, lambda: self._closed or self.may_close(), self.shut_down)
             self.show_napari_docks(False)
-            self._take_width()
         self.link.start()
         self.running.find_models()
         self.tasks.start("Recovery", jobs.recoverable(), self.start.offer, self._on_failed)
         self.layers.warm_up()
 
-    def _take_width(self) -> None:
-        dock = self.parentWidget()
-        while dock is not None and not isinstance(dock, QDockWidget):
-            dock = dock.parentWidget()
-        if dock is not None and self._window is not None and hasattr(self._window, "resizeDocks"):
-            self._window.resizeDocks([dock], [self._wanted_width()], Qt.Orientation.Horizontal)
-
     def show_napari_docks(self, shown: bool) -> None:
-        """Show or hide napari's layer list and layer controls; found by their Qt names."""
-        if self._window is None:
-            return
-        for dock in self._window.findChildren(QDockWidget):
-            if dock.objectName() in _NAPARI_DOCKS:
-                dock.setVisible(shown)
-        self.header.layers.setChecked(shown)
-        QTimer.singleShot(0, self._take_width)
+        """Show or hide napari's own layer docks."""
+        if self._host is not None:
+            self._host.show_napari_docks(shown)
+            self.header.layers.setChecked(shown)
 
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
-        """The window closes: ask about unsaved work, then let everything go."""
-        if watched is self._window and event.type() == QEvent.Type.Close and not self._closed:
-            if not self.may_close():
-                event.ignore()
-                return True
-            self.shut_down()
-        return bool(super().eventFilter(watched, event))
-
-    def closeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def closeEvent(self, event: Any) -> None:
         """The dock closes: ask, then let everything go."""
         if not self._closed and not self.may_close():
             event.ignore()
@@ -224,7 +196,7 @@ class MedcnnDock(QWidget):
         super().closeEvent(event)
 
     def event(self, event: Any) -> bool:
-        """napari deletes a closed dock without a close event: its work must end all the same."""
+        """Napari deletes a closed dock without a close event: its work must end all the same."""
         if event.type() == QEvent.Type.DeferredDelete:
             self.shut_down()
         return bool(super().event(event))
@@ -256,13 +228,12 @@ class MedcnnDock(QWidget):
             if ours in callbacks:
                 callbacks.remove(ours)
         self.layers.close()
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            self.show_napari_docks(True)
+        if self._host is not None:
+            self._host.let_go()
 
     # ---- keys, drops ---------------------------------------------------------------------------------------------
 
-    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def keyPressEvent(self, event: Any) -> None:
         """Keys that no widget of ours wanted end here: napari would hand them to the picture otherwise."""
         if event.key() == Qt.Key.Key_F1:
             self.show_keys()
@@ -270,16 +241,16 @@ class MedcnnDock(QWidget):
             self.cancel()
         event.accept()
 
-    def keyReleaseEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def keyReleaseEvent(self, event: Any) -> None:
         """As `keyPressEvent`."""
         event.accept()
 
-    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def dragEnterEvent(self, event: Any) -> None:
         """Files and folders may be dropped anywhere on the dock."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
-    def dropEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def dropEvent(self, event: Any) -> None:
         """Open what is dropped; no question which reader."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
@@ -329,24 +300,16 @@ class MedcnnDock(QWidget):
 
     def show_how(self) -> None:
         """Show how the result was made."""
-        result = self.session.result
-        if result is not None:
-            text = json.dumps(result.provenance.to_json(), indent=2, ensure_ascii=False)
-            TextWindow("How this was made", text, self).show()
+        if self.session.result is not None:
+            TextWindow("How this was made", how_words(self.session.result), self).show()
 
     def check_computer(self) -> None:
         """Say in words what this computer can do."""
-        request = doctor.DoctorRequest()
-        engine = self.link.engine
+        request, engine = doctor.DoctorRequest(), self.link.engine
         self.say("Checking this computer ...")
-        self.tasks.start(
-            "Checking this computer",
-            lambda cancel: doctor.run(request, cancel, engine),
-            self._show_checks,
-            self._on_failed,
-        )
+        self.tasks.start(CHECK, lambda cancel: doctor.run(request, cancel, engine), self._show_checks, self._on_failed)
 
-    def _show_checks(self, report: Any) -> None:
+    def _show_checks(self, report: doctor.Diagnosis) -> None:
         self.say("")
         TextWindow("Check this computer", check_words(report.checks), self).show()
 
@@ -362,9 +325,13 @@ class MedcnnDock(QWidget):
     def _save_mask(self) -> None:
         self.correcting.save()
 
-    def _copy(self, text: str) -> None:
-        copy_text(text)
-        self.say("Copied.")
+    def _copy(self, make: Callable[[], str]) -> None:
+        try:
+            copy_text(make())
+        except MedcnnError as error:
+            self._on_failed(error)
+        else:
+            self.say("Copied.")
 
     def _ask_file(self) -> None:
         path = self.dialogs.open_file()
@@ -381,7 +348,16 @@ class MedcnnDock(QWidget):
             self.session.close_scan()
 
     def _recover(self, recovery: Recovery) -> None:
-        self.session.recover(recovery)
+        """Open the scan the work belongs to, then bring the work back; the journal knows no paths, so ask."""
+        item = str(recovery.info.source.get("item", ""))
+        scan: Path | str | None = item.removeprefix("sample:") if item.startswith("sample:") else None
+        if scan is None:
+            self.say(f"Choose the scan {recovery.info.case}; Cancel shows the mask alone.")
+            scan = self.dialogs.open_file()
+        if scan is None:
+            self.session.recover(recovery)
+        else:
+            self.session.open_then(scan, lambda: self.session.recover(recovery))
 
     def _discard(self, recovery: Recovery) -> None:
         if self.dialogs.sure(f"Delete {recovery.steps} unsaved strokes of {recovery.info.case}?"):
@@ -428,7 +404,7 @@ class MedcnnDock(QWidget):
         self._show_mode()
 
     def _on_tasks(self) -> None:
-        named = [name for name in self.tasks.names() if name in (RUN, "Opening", "Saving", "Checking this computer")]
+        named = [name for name in self.tasks.names() if name in (RUN, "Opening", "Saving", CHECK)]
         self.header.show_cancel(bool(named))
 
     def _on_failed(self, error: MedcnnError) -> None:
@@ -443,14 +419,5 @@ class MedcnnDock(QWidget):
         if scan is not None and not scan.geometry.orientation_known:
             words += f"  ·  {SIDES_UNKNOWN}"
         overlay.text = words
+        overlay.position = "top_left"
         overlay.visible = scan is not None or self.layers.mask is not None
-
-
-def check_words(checks: tuple[doctor.Check, ...]) -> str:
-    """Return the lines of a check of this computer."""
-    lines = []
-    for check in checks:
-        lines.append(f"{_SIGNS[check.status]}  {check.topic}: {check.text}")
-        if check.next_step:
-            lines.append(f"    What to do: {check.next_step}")
-    return "\n".join(lines)

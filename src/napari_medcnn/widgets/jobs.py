@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import Recovery, find_recoverable
 from napari_medcnn.core import paths
@@ -22,8 +23,10 @@ from napari_medcnn.io import samples
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers
 from napari_medcnn.io.read import inspect
+from napari_medcnn.io.save import save_volume
 from napari_medcnn.verbs import open as open_verb
 from napari_medcnn.verbs import predict
+from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.tasks import Work
 
 Array = NDArray[Any]
@@ -74,7 +77,7 @@ def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
     counts = {int(i): int(numbers[i]) for i in np.flatnonzero(numbers) if i}
     shown = LabelMap(snapshot, info["geometry"].reoriented(info["how"]), info["labels"], name=mask.name)
     source = scan.source if scan is not None else mask.source
-    kept = {k: str(v) for k, v in source.items() if k in ("sha256", "item", "sample")}
+    kept = {k: str(v) for k, v in source.items() if k in ("sha256", "item")}
     name = scan.name if scan is not None else mask.name
     journal, warning = None, ""
     try:
@@ -122,7 +125,6 @@ def open_sample(name: str) -> Work:
     def work(cancel: Cancel) -> Events:
         yield Progress(None, "Making the example")
         scan = samples.fundus() if name == "fundus" else samples.phantom()[0]
-        scan = replace(scan, source={**scan.source, "sample": name})
         yield Result(Opened(scan, scan_layers(scan)))
 
     return work
@@ -186,3 +188,20 @@ def recover(recovery: Recovery, scan: Volume | None) -> Work:
     return work
 
 
+def add_to_dataset(entry: DatasetEntry, scan: Volume, mask: LabelMap, provenance: dict[str, Any] | None) -> Work:
+    """Write mask and row: the result is the table.  A volume that is not one plain file is written beside the mask."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, "Adding to the dataset")
+        path = Path(str(scan.source.get("path") or ""))
+        if scan.source.get("item") or not path.is_file():
+            if scan.is_picture:
+                raise InputError("A dataset needs the picture as a file; save it, open the file, and add it then.")
+            folder = entry.folder / "images"
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{safe_stem(entry.case)}.nii.gz"
+            save_volume(scan, path)
+        info = CaseExport(entry.case, (path,), patient=entry.patient, split=entry.split)
+        yield Result(export_case(entry.folder, info, mask, provenance))
+
+    return work

@@ -252,4 +252,3 @@ def _copy(value: Any) -> Any:
 
 def _same(value: Any, kept: Any) -> bool:
     return bool(np.allclose(_copy(value), kept))
-

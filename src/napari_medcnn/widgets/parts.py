@@ -105,7 +105,7 @@ class Elided(QLabel):
         """The line, uncut."""
         return self._whole
 
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def resizeEvent(self, event: Any) -> None:
         """Cut again."""
         super().resizeEvent(event)
         self._fit()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
@@ -13,11 +10,12 @@ from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.fit import check_fit
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Segmentation
-from napari_medcnn.errors import MedcnnError, MissingExtraError
+from napari_medcnn.errors import InputError, MedcnnError, MissingExtraError
 from napari_medcnn.verbs import models
+from napari_medcnn.verbs.copyable import as_command, as_python
 from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.widgets import jobs
-from napari_medcnn.widgets.ai_tab import AiTab
+from napari_medcnn.widgets.ai_tab import INSTALL_COMMAND, AiTab
 from napari_medcnn.widgets.engine_link import EngineLink, Preferences
 from napari_medcnn.widgets.session import Session
 from napari_medcnn.widgets.tasks import Tasks
@@ -81,7 +79,7 @@ class Running(QObject):
             frame=self._frame(),
             ignore_fit=self._tab.insists,
         )
-        self._request = PredictRequest(scan, model.path, options, keep=True)
+        self._request = PredictRequest(scan, model.spec.name if model.shipped else model.path, options, keep=True)
         self._tab.show_running(True)
         work = jobs.predicting(self._request, self._link.engine)
         task = self._tasks.start(RUN, work, self._done, self._failed, self._progress)
@@ -95,37 +93,17 @@ class Running(QObject):
             task.cancel()
 
     def as_command(self) -> str:
-        """Return the command line that makes this result again."""
-        source, model = self._source()
-        return f"medcnn predict -m {shlex.quote(model)} {shlex.quote(source)} -o {shlex.quote('results')}"
+        """Return the command line that makes this result again; InputError where there is none."""
+        return as_command(self._last())
 
     def as_python(self) -> str:
-        """Return the Python lines that make this result again."""
-        source, model = self._source()
-        return (
-            "import napari_medcnn as mc\n\n"
-            f"result = mc.predict({source!r}, model={model!r})\n"
-            f"mc.save(result, {self._output()!r})\n"
-        )
+        """Return the Python lines that make this result again; InputError where there are none."""
+        return as_python(self._last())
 
-    def _source(self) -> tuple[str, str]:
-        request = self._request
-        if request is None:
-            return "", ""
-        path = str(request.volume.source.get("path") or f"sample:{request.volume.source.get('sample', '')}")
-        model = self._model_name(Path(request.model))
-        return path, model
-
-    def _model_name(self, path: Path) -> str:
-        """Return the name of a shipped model, the path of any other."""
-        package = self._tab.model
-        return package.spec.name if package is not None and package.shipped and package.path == path else str(path)
-
-    def _output(self) -> str:
-        result = self._session.result
-        if not isinstance(result, Segmentation):
-            return "scores.csv"
-        return "mask.png" if result.mask.geometry.shape[0] == 1 else "mask.nii.gz"
+    def _last(self) -> PredictRequest:
+        if self._request is None:
+            raise InputError("Run a model first.")
+        return self._request
 
     # ---- answers -------------------------------------------------------------------------------------------------
 
@@ -173,6 +151,7 @@ class Running(QObject):
             self._tab.result.clear()
 
     def _on_engine(self, state: str) -> None:
-        hello: dict[str, Any] = self._link.engine.hello
-        missing = state == "ready" and hello.get("tensorflow") is False
-        self._tab.show_engine_missing(bool(missing))
+        if state == "ready":
+            self._tab.show_engine_missing(False)
+        elif state in ("off", "crashed") and INSTALL_COMMAND.split('"')[1] in self._link.engine.log:
+            self._tab.show_engine_missing(True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
 
@@ -107,7 +109,7 @@ class ScanTab(QWidget):
         self.window_title.setVisible(bool(presets))
         for index, name in enumerate(presets):
             tip = f"Key {index} while reading, Ctrl+{index} always"
-            made = button(name, lambda n=index: self.preset.emit(n), tip)
+            made = button(name, partial(self.preset.emit, index), tip)
             self.presets.addWidget(made, index // 2, index % 2)
         if volume is None:
             return

@@ -19,6 +19,7 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.found import Found
 from napari_medcnn.verbs import save
 from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
@@ -49,8 +50,8 @@ class Session(QObject):
         self.locked: frozenset[int] = frozenset()
         self._journal: Any = None
         self._recovery: Recovery | None = None
-        self._saved = "saved"
-        self._result_is_mask = False
+        self._saved = ""
+        self._then: Callable[[], None] | None = None
         strokes.names = lambda i: self.labels.name_of(i)
         strokes.changed.connect(self._on_strokes)
         layers.removed.connect(self._on_removed)
@@ -91,8 +92,11 @@ class Session(QObject):
             self.scan, self.result = opened.scan, None
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
+            then, self._then = self._then, None
+            if then is not None:
+                then()
         elif opened.mask is not None:
-            self.show_mask(opened.mask, saved=True)
+            self.show_mask(opened.mask, "saved")
 
     def close_scan(self) -> None:
         """Close everything."""
@@ -104,14 +108,14 @@ class Session(QObject):
 
     # ---- the mask ------------------------------------------------------------------------------------------------
 
-    def show_mask(self, work: jobs.MaskWork, saved: bool) -> None:
-        """Show a mask in the place of the one before."""
+    def show_mask(self, work: jobs.MaskWork, saved: str) -> None:
+        """Show a mask in the place of the one before; `saved` are the words for the header."""
         self.close_mask(keep=True)
         self.labels, self.hidden, self.locked = work.labels, frozenset(), frozenset()
         self.layers.add_mask(work.layer, work.labels)
         self._journal = work.journal
         self.strokes.begin(work.snapshot, work.counts, work.journal)
-        self._saved = "saved" if saved else "not saved"
+        self._saved = saved
         if work.warning:
             self.note.emit(f"Strokes cannot be kept on disk: {work.warning}")
         self.mask_changed.emit()
@@ -120,7 +124,7 @@ class Session(QObject):
     def show_predicted(self, predicted: jobs.Predicted) -> None:
         """Show a result."""
         if predicted.mask is not None:
-            self.show_mask(predicted.mask, saved=False)
+            self.show_mask(predicted.mask, "not saved")
         self.result = predicted.result
 
     def start_empty_mask(self) -> None:
@@ -128,13 +132,21 @@ class Session(QObject):
         if self.scan is not None:
             labels = self.labels if len(self.labels) else FIRST_CLASS
             work = jobs.empty_mask(self.scan, labels)
-            self.tasks.start("Opening", work, lambda ready: self.show_mask(ready, saved=True), self.failed.emit)
+            self.tasks.start("Opening", work, lambda ready: self.show_mask(ready, ""), self.failed.emit)
+
+    def open_then(self, path: Path | str, then: Callable[[], None]) -> None:
+        """Open a file, or the example of that name, and do something once its scan is there."""
+        self._then = then
+        if isinstance(path, Path):
+            self.open_path(path)
+        else:
+            self.open_sample(path)
 
     def recover(self, recovery: Recovery) -> None:
         """Bring unsaved work back; its journal stays until the mask is saved."""
 
         def show(work: jobs.MaskWork) -> None:
-            self.show_mask(work, saved=False)
+            self.show_mask(work, "not saved")
             self.strokes.unsaved = recovery.steps
             self._recovery = recovery
             self.note.emit("Recovered. Save the mask to keep it.")
@@ -148,7 +160,7 @@ class Session(QObject):
         self.strokes.end()
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
-        self._recovery, self.result, self._saved = None, None, "saved"
+        self._recovery, self.result, self._saved = None, None, ""
         if self.layers.mask is not None:
             self.layers.remove(self.layers.mask)
         self.mask_changed.emit()
@@ -251,10 +263,7 @@ class Session(QObject):
             self.failed.emit(error)
             return
         saved_up_to = self.strokes.unsaved
-        made = self.result.provenance.to_json() if isinstance(self.result, Segmentation) else None
-        if made is not None and (saved_up_to or self.strokes.history.can_undo):
-            made = {**made, "notes": [*made.get("notes", []), "Corrected by hand after the model."]}
-        request = save.SaveRequest(mask, path, made)
+        request = save.SaveRequest(mask, path, self._provenance())
 
         def done(written: Path) -> None:
             self.strokes.unsaved -= saved_up_to
@@ -274,6 +283,31 @@ class Session(QObject):
         self._saved = "saving ..."
         self.saved_changed.emit()
         self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, failed)
+
+    def _provenance(self) -> dict[str, Any] | None:
+        """Return how the mask was made, with a note if a person corrected it."""
+        if not isinstance(self.result, Segmentation):
+            return None
+        made = self.result.provenance.to_json()
+        if self.strokes.unsaved or self.strokes.history.can_undo:
+            made["notes"] = [*made.get("notes", []), "Corrected by hand after the model."]
+        return made
+
+    def add_to_dataset(self, entry: DatasetEntry) -> None:
+        """Write the corrected case into a dataset: mask, how it was made, and its row in the table."""
+        if self.scan is None:
+            return
+        self.strokes.commit()
+        try:
+            mask = self.layers.mask_value()
+        except MedcnnError as error:
+            self.failed.emit(error)
+            return
+        work = jobs.add_to_dataset(entry, self.scan, mask, self._provenance())
+        self.tasks.start("Saving", work, self._added, self.failed.emit)
+
+    def _added(self, table: Path) -> None:
+        self.note.emit(f"Added to {table.parent.name}/{table.name}.")
 
     def save_scores(self, path: Path) -> None:
         """Write the class scores of the case."""

@@ -41,7 +41,7 @@ class StartPage(QWidget):
         layout.addWidget(self.fundus_button)
         layout.addWidget(self.phantom_button)
         layout.addWidget(line())
-        self.check_button = button("Check this computer", self.check.emit, "Graphics, memory, AI engine, in plain words")
+        self.check_button = button("Check this computer", self.check.emit, "Graphics, disk, AI engine, in words")
         layout.addWidget(self.check_button)
         layout.addStretch(1)
         layout.addWidget(Text(RESEARCH_USE))

@@ -177,8 +177,9 @@ class Viewing:
             instead = "pan_zoom"
         else:
             return
-        if mask is not None and painting:
-            mask.mode = instead
+        paused = mask if painting else None
+        if paused is not None:
+            paused.mode = instead
         event.handled = True
         drag = self._window_drag() if button == _RIGHT else self._pan_drag()
         next(drag)
@@ -192,8 +193,8 @@ class Viewing:
             last = here
             yield
         event.handled = True
-        if mask is not None and painting and mask is self._layers.mask:
-            mask.mode = mode
+        if paused is not None and paused is self._layers.mask:
+            paused.mode = mode
 
     def _window_drag(self) -> Generator[None, Any, None]:
         """Right is wider, up is brighter, as in radiology viewers: the level falls."""

@@ -1,0 +1,36 @@
+"""Results and checks as text for people."""
+
+from __future__ import annotations
+
+import json
+
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.verbs.doctor import Check
+
+_SIGNS = {"ok": "✓", "warn": "!", "missing": "✗"}
+
+
+def check_words(checks: tuple[Check, ...]) -> str:
+    """Return the lines of a check of this computer."""
+    lines = []
+    for check in checks:
+        lines.append(f"{_SIGNS[check.status]}  {check.topic}: {check.text}")
+        if check.next_step:
+            lines.append(f"    What to do: {check.next_step}")
+    return "\n".join(lines)
+
+
+def how_words(result: Segmentation | Classification) -> str:
+    """Return how a result was made: in words first, then the whole record as it is saved."""
+    made = result.provenance
+    model = made.model
+    lines = [
+        f"Model: {model.get('name', '')}, version {model.get('version', '')}, licence {model.get('licence', '')}",
+        f"Model file sha256: {model.get('sha256', '')}",
+        f"When: {made.time}",
+        f"Where it ran: {made.device}",
+        f"Seconds: {', '.join(f'{name} {value:.2f}' for name, value in made.seconds.items())}",
+    ]
+    lines += [f"Note: {note}" for note in made.notes]
+    lines += ["", made.research_use, "", "The record that is saved beside the mask:", ""]
+    return "\n".join(lines) + json.dumps(made.to_json(), indent=2, ensure_ascii=False, default=str)
