@@ -1,0 +1,159 @@
+"""The real engine in a real process: the same numbers as Keras here, and it can be stopped, killed and released."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from engine_cases import spec_3d
+from napari_medcnn.core.events import Progress, result_of
+from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.volume import Volume
+from napari_medcnn.errors import Cancelled, EngineError, InputError, MissingExtraError, ModelError
+from napari_medcnn.io.packages import write_package
+from napari_medcnn.worker.client import Engine, Launch
+from napari_medcnn.worker.meta import volume_meta
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    made = Engine(Launch())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def whole_package(network_3d: keras.Model, tmp_path_factory) -> Path:
+    """The window covers the scan, so that a direct call is the exact answer."""
+    folder = tmp_path_factory.mktemp("whole")
+    network_3d.save(folder / "net.keras")
+    return write_package(folder / "whole", spec_3d(tile=(13, 41, 37)), folder / "net.keras")
+
+
+def body_of(engine: Engine, package: Path, volume: Volume, **options) -> tuple[dict, dict]:
+    shape = volume.geometry.shape
+    refs = {
+        "volume": engine.exchange.put(volume.array, "scan"),
+        "labels": engine.exchange.new(shape, "uint8", "labels"),
+        "uncertainty": engine.exchange.new(shape, "uint8", "uncertainty"),
+        "probabilities": engine.exchange.new((*shape, 3), "float32", "probabilities"),
+    }
+    meta = {"model": str(package), "code": [], "meta": volume_meta(volume), "options": options}
+    return {**meta, **{k: r.to_json() for k, r in refs.items()}}, refs
+
+
+def test_the_mask_equals_keras_here(engine: Engine, network_3d: keras.Model, whole_package: Path, scan: Volume) -> None:
+    body, refs = body_of(engine, whole_package, scan)
+    events = list(engine.run("predict", body, threading.Event()))
+    result = events[-1].value
+    logits = network_3d(scan.array[None, ..., None])
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits, axis=-1))[0]
+    assert np.abs(engine.exchange.open(refs["probabilities"]) - expected).max() < 1e-5
+    assert np.array_equal(engine.exchange.open(refs["labels"]), expected.argmax(-1))
+    assert engine.exchange.open(refs["uncertainty"]).max() > 100
+    assert result["model"]["sha256"]
+    assert {"keras", "tensorflow", "numpy", "napari-medcnn"} <= set(result["versions"])
+    assert set(result["scores"]) == {"background", "grey", "white"}
+    assert any(isinstance(e, Progress) and "model" in e.message for e in events)
+
+
+def test_sixteen_bit_scans_and_time(engine: Engine, whole_package: Path, scan: Volume) -> None:
+    values = np.stack([np.zeros(scan.array.shape), scan.array > 0.5]).astype(np.int16)
+    series = Volume(values, scan.geometry, "tzyx")
+    body, refs = body_of(engine, whole_package, series, frame=1)
+    result_of(engine.run("predict", body, threading.Event()))
+    inside = engine.exchange.open(refs["labels"])[2:-2, 2:-2, 2:-2]
+    flat = scan.array[2:-2, 2:-2, 2:-2]
+    assert (inside[flat > 0.6] > 0).mean() > 0.95
+    body, _ = body_of(engine, whole_package, series, frame=2)
+    with pytest.raises(InputError, match="frame: expected 0 to 1, got 2"):
+        result_of(engine.run("predict", body, threading.Event()))
+
+
+def test_warm_and_self_test(engine: Engine, package_3d: Path) -> None:
+    assert result_of(engine.run("warm", {"model": str(package_3d)}, threading.Event()))["name"] == "thresholds"
+    tested = result_of(engine.run("self_test", {"model": str(package_3d)}, threading.Event()))
+    assert tested["ok"]
+    assert tested["largest_difference"] < 1e-4
+
+
+def test_errors_keep_their_names(engine: Engine, package_3d: Path, scan: Volume) -> None:
+    with pytest.raises(ModelError, match="no such model"):
+        result_of(engine.run("warm", {"model": "/nowhere/model"}, threading.Event()))
+    two = Volume(np.stack([scan.array] * 2, -1), scan.geometry, "zyxc")
+    body, _ = body_of(engine, package_3d, two)
+    with pytest.raises(InputError, match="expected 1 channels, got 2"):
+        result_of(engine.run("predict", body, threading.Event()))
+
+
+@pytest.fixture
+def long_body(engine: Engine, package_3d: Path) -> dict:
+    """More than a thousand windows."""
+    volume = Volume(np.random.default_rng(0).random((160, 160, 160), np.float32), Geometry((160, 160, 160)))
+    return body_of(engine, package_3d, volume)[0]
+
+
+def until_windows(events) -> None:
+    for event in events:
+        assert isinstance(event, Progress), event
+        if event.message.startswith("Window"):
+            return
+
+
+def test_cancel_within_a_second_keeps_the_process(engine: Engine, long_body: dict) -> None:
+    cancel = threading.Event()
+    events = engine.run("predict", long_body, cancel)
+    until_windows(events)
+    pid, started = engine.pid, time.monotonic()
+    cancel.set()
+    assert isinstance([*events][-1].error, Cancelled)
+    assert time.monotonic() - started < 1.0
+    assert engine.pid == pid
+    assert engine.state == "ready"
+
+
+def test_kill_mid_forward_then_the_next_run_works(
+    engine: Engine, long_body: dict, whole_package: Path, scan: Volume
+) -> None:
+    events = engine.run("predict", long_body, threading.Event())
+    until_windows(events)
+    os.kill(engine.pid, signal.SIGKILL)
+    started = time.monotonic()
+    last = [*events][-1]
+    assert time.monotonic() - started < 1.0
+    assert isinstance(last.error, EngineError)
+    assert last.error.state == "killed"
+    body, _ = body_of(engine, whole_package, scan)
+    assert result_of(engine.run("predict", body, threading.Event()))["task"] == "segmentation"
+
+
+def test_release_mid_forward_ends_the_process(engine: Engine, long_body: dict) -> None:
+    events = engine.run("predict", long_body, threading.Event())
+    until_windows(events)
+    pid, started = engine.pid, time.monotonic()
+    engine.release()
+    assert isinstance([*events][-1].error, Cancelled)
+    while Path(f"/proc/{pid}").exists() and time.monotonic() - started < 5:
+        time.sleep(0.02)
+    assert time.monotonic() - started < 1.5
+
+
+def test_row_48_a_backend_that_is_not_installed_is_named() -> None:
+    other = Engine(Launch(environment={"KERAS_BACKEND": "jax"}))
+    try:
+        if __import__("importlib.util").util.find_spec("jax"):
+            pytest.skip("JAX is installed here")
+        with pytest.raises(MissingExtraError, match="jax"):
+            result_of(other.run("warm", {}, threading.Event()))
+    finally:
+        other.close()
