@@ -20,6 +20,7 @@ from functools import cache
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 from skimage.measure import marching_cubes
 
 from napari_medcnn.core.geometry import Array, Float
@@ -152,17 +153,17 @@ def _surface_voxels(mask: Array) -> Array:
 
 def _between(first: Array, second: Array, spacing: Float) -> tuple[Float, Float]:
     """Return mm from each point of `first` to the nearest of `second`, and back; both hold points."""
-    to_second = ndimage.distance_transform_edt(~second, sampling=spacing)[first]
-    to_first = ndimage.distance_transform_edt(~first, sampling=spacing)[second]
-    return np.asarray(to_second), np.asarray(to_first)
+    points = [np.argwhere(mask) * spacing for mask in (first, second)]
+    trees = [KDTree(p, compact_nodes=False, balanced_tree=False) for p in points]  # regular points need no balance
+    return trees[1].query(points[0])[0], trees[0].query(points[1])[0]
 
 
 def _codes(mask: Array) -> Array:
     """Number each 2x2(x2) neighbourhood by which of its corners are inside; the mask has an empty rim."""
-    code = np.zeros([n - 1 for n in mask.shape], dtype=np.int64)
+    code = np.zeros([n - 1 for n in mask.shape], dtype=np.uint8)
     for bit in range(2**mask.ndim):
         window = tuple(slice(bit >> axis & 1, n - 1 + (bit >> axis & 1)) for axis, n in enumerate(mask.shape))
-        code |= mask[window].astype(np.int64) << bit
+        code |= mask[window].view(np.uint8) << np.uint8(bit)
     return code
 
 
