@@ -91,6 +91,17 @@ def test_ids_beyond_a_byte_do_not_meet_their_remainder() -> None:
     assert found[257] == overlap.Overlap(0, 1, 1)
 
 
+@pytest.mark.parametrize("count", [14, 15, 16, 254, 255, 256, 300])
+def test_many_classes_against_plain_counting(count: int) -> None:
+    """Around every size at which the codes need a wider type (row 44)."""
+    rng = np.random.default_rng(count)
+    masks = [rng.integers(0, count + 3, (5, 20, 60)).astype(np.uint16) for _ in range(2)]
+    found = overlap.per_class(*masks, list(range(1, count + 1)))
+    for label, ours in found.items():
+        a, b = (mask == label for mask in masks)
+        assert ours == overlap.Overlap(int((a & b).sum()), int(a.sum()), int(b.sum()))
+
+
 def test_more_voxels_than_one_pass_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     masks = [rng.integers(0, 3, (7, 11, 13)).astype(np.uint8) for _ in range(2)]
