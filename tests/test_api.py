@@ -131,7 +131,7 @@ def test_explain_says_that_it_does_not_exist_yet() -> None:
 
 
 def test_attach_without_the_window_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "napari_medcnn.widgets.dock", None)
+    monkeypatch.setitem(sys.modules, "napari_medcnn.widgets.launch", None)
     with pytest.raises(MissingExtraError, match=r'pip install "napari-medcnn\[pyqt5\]"'):
         mc.attach(object())
 

@@ -201,14 +201,12 @@ def attach(viewer: Any) -> Any:
         The window's packages are not installed.
     """
     try:
-        from napari_medcnn.widgets.dock import MedcnnDock
+        from napari_medcnn.widgets.launch import add_dock
     except ImportError as error:
         raise MissingExtraError(
-            f'The dock needs {error.name or "napari and Qt"}. Install with: pip install "napari-medcnn[pyqt5]"'
+            f"The dock needs {error.name or 'napari and Qt'}. Install with: {install('pyqt5')}"
         ) from error
-    dock = MedcnnDock(viewer)
-    viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
-    return dock
+    return add_dock(viewer)
 
 
 def _scan(given: Volume | LabelMap | str | Path) -> Volume:

@@ -1,0 +1,155 @@
+"""The whole loop on the phantom, with the real engine: predict, correct, be killed, recover, export, train, decide.
+
+Mouse and window are in tests/widgets; here is everything behind them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cases import REPOSITORY
+from napari_medcnn.annotation.export import CaseExport, export_case
+from napari_medcnn.annotation.recovery import find_recoverable
+from napari_medcnn.core.events import Cancel, result_of
+from napari_medcnn.core.options import TrainOptions
+from napari_medcnn.core.results import Segmentation
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.io.packages import read_package, write_package
+from napari_medcnn.io.read import read_labels, read_volume
+from napari_medcnn.io.samples import phantom
+from napari_medcnn.io.save import save_labels, save_volume
+from napari_medcnn.verbs import evaluate, gate, predict, train
+from napari_medcnn.worker.client import Engine
+
+PHANTOM_NETWORK = REPOSITORY / "tests" / "data" / "phantom-thresholds"
+SPLITS = ("train", "train", "val", "gate", "gate", "gate")
+
+# Corrects a mask in a process of its own, as the window does, until it is killed.
+ANNOTATOR = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from napari_medcnn.annotation.edits import replace_box
+from napari_medcnn.annotation.history import History, Step
+from napari_medcnn.annotation.journal import Journal, JournalInfo
+from napari_medcnn.io.read import read_labels
+drawn, wanted, folder = (Path(word) for word in sys.argv[1:4])
+mask, truth = read_labels(drawn), read_labels(wanted).array
+journal, history = Journal.create(folder, mask, JournalInfo("phantom 0")), History()
+array = mask.array
+def keep(step):
+    if step is not None:
+        journal.append(step)
+for first in range(0, array.shape[0], 8):
+    box = (slice(first, min(first + 8, array.shape[0])), slice(0, array.shape[1]), slice(0, array.shape[2]))
+    edit = replace_box(array, box, truth[box])
+    before = array[box].copy()
+    edit.apply(array)
+    keep(Step.of("Correct", box, before, array[box]))
+journal.flush()
+sys.stdout.write("corrected\\n")
+sys.stdout.flush()
+time.sleep(120)
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    lent = Engine()
+    yield lent
+    lent.close()
+
+
+def scans(folder: Path) -> list[tuple[Path, LabelMap]]:
+    """Write six scans of the phantom that differ in noise and brightness."""
+    scan, truth = phantom()
+    made = []
+    for number in range(len(SPLITS)):
+        rng = np.random.default_rng(number)
+        array = scan.array + rng.normal(6.0 * (number % 3), 6.0, scan.array.shape)
+        volume = Volume(np.rint(array).astype(np.int16), scan.geometry, modality="CT")
+        save_volume(volume, folder / f"scan{number}.nii.gz")
+        made.append((folder / f"scan{number}.nii.gz", truth))
+    return made
+
+
+def old_model(folder: Path) -> Path:
+    """Return the threshold network with a card that scales the intensities wrongly: it misses much."""
+    package = read_package(PHANTOM_NETWORK)
+    steps = (("clip", {"low": -200.0, "high": 800.0}), ("scale_linear", {"in_low": -200.0, "in_high": 840.0}))
+    spec = replace(
+        package.spec, name="phantom-old", preparation=replace(package.spec.preparation, steps=steps), sha256=""
+    )
+    return write_package(folder / "old", spec, package.weights)
+
+
+def killed_while_correcting(drawn: Path, wanted: Path, journals: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", ANNOTATOR, str(drawn), str(wanted), str(journals)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert child.stdout.readline() == "corrected\n"
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+@pytest.mark.slow
+def test_the_whole_loop(tmp_path: Path, engine: Engine) -> None:
+    """reliability rows 37, 57, 59"""
+    old = old_model(tmp_path)
+    before = {p.name: p.read_bytes() for p in old.iterdir()}
+    cases = scans(tmp_path)
+
+    # predict
+    path, truth = cases[0]
+    result = result_of(predict.run(predict.PredictRequest(read_volume(path), old), Cancel(), engine))
+    assert isinstance(result, Segmentation)
+    assert result.mask.geometry.same_grid(truth.geometry)
+    assert (result.mask.array != truth.array).mean() > 0.005
+
+    # correct, be killed, recover
+    save_labels(result.mask, tmp_path / "drawn.nii.gz")
+    save_labels(truth, tmp_path / "truth.nii.gz")
+    killed_while_correcting(tmp_path / "drawn.nii.gz", tmp_path / "truth.nii.gz", tmp_path / "journals")
+    (recovery,) = find_recoverable(tmp_path / "journals")
+    assert recovery.info.case == "phantom 0"
+    corrected = recovery.restore()
+    np.testing.assert_array_equal(corrected.array, truth.array)
+    assert corrected.labels.names == truth.labels.names
+
+    # export
+    project = tmp_path / "project"
+    for number, ((path, mask), split) in enumerate(zip(cases, SPLITS, strict=True)):
+        export = CaseExport(f"case{number}", (path,), patient=f"p{number}", split=split)
+        table = export_case(project, export, corrected if number == 0 else mask, {"model": "phantom-old"})
+    assert read_labels(project / "masks" / "case0.nii.gz").geometry.same_grid(truth.geometry)
+
+    # train two epochs; the original stays as it is
+    options = TrainOptions(epochs=2, steps_per_epoch=8, batch=1, learning_rate=2e-3, device="cpu")
+    trained = result_of(train.run(train.TrainRequest(old, table, tmp_path / "run", options), Cancel(), engine))
+    assert isinstance(trained, train.TrainResult)
+    assert len(trained.history) == 2
+    assert {p.name: p.read_bytes() for p in old.iterdir()} == before
+
+    # measure and decide, in both directions
+    reports = [
+        result_of(evaluate.run(evaluate.EvaluateRequest(table, model=m, split="gate"), Cancel(), engine))
+        for m in (old, trained.out)
+    ]
+    assert all(len(report.cases) == 3 for report in reports)
+    better = result_of(gate.run(gate.GateRequest(old, trained.out, table), Cancel(), engine))
+    assert better.accepted, better.reason
+    assert better.new == pytest.approx(reports[1].overall().mean)
+    assert better.new > better.old + 0.01
+    worse = result_of(gate.run(gate.GateRequest(trained.out, old, table), Cancel(), engine))
+    assert not worse.accepted
+    assert "not better" in worse.reason
