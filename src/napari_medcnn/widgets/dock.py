@@ -14,6 +14,7 @@ from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs import doctor
 from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.actions import MouseHooks, actions_of
 from napari_medcnn.widgets.ai_tab import AiTab
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.correcting import Correcting
@@ -70,9 +71,9 @@ class MedcnnDock(QWidget):
         self.running = Running(self.ai, self.session, self.tasks, self.link, self._fresh_preferences)
         self.running.follow_time(self._frame)
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
-        self.keymap = KeyMap(napari_viewer, self._actions(), lambda: self.mode)
+        self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
         self._connect()
-        self._hook_mouse()
+        self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes)
         self._show_mode()
         QTimer.singleShot(0, self._begin)
 
@@ -136,37 +137,6 @@ class MedcnnDock(QWidget):
         result.command_asked.connect(lambda: self._copy(self.running.as_command))
         result.python_asked.connect(lambda: self._copy(self.running.as_python))
 
-    def _actions(self) -> dict[str, Callable[..., Any]]:
-        view, work = self.viewing, self.correcting
-        return {
-            "move": view.move,
-            "go_to_end": lambda last: view.go_to_end(bool(last)),
-            "move_time": view.move_time,
-            "preset": view.use_preset,
-            "invert": view.invert,
-            "hide_overlays": view.hold_overlays,
-            "release_hide_overlays": view.release_overlays,
-            "outline": view.outline,
-            "toggle_mode": self.toggle_mode,
-            "show_keys": self.show_keys,
-            "cancel": self.cancel,
-            "undo": self.strokes.undo,
-            "redo": self.strokes.redo,
-            "pick_class": work.choose_class,
-            "step_class": work.step_class,
-            "swap_class": work.swap_class,
-            "tool_pick": lambda: work.use_tool("pick"),
-            "tool_paint": lambda: work.use_tool("paint"),
-            "tool_erase": lambda: work.use_tool("erase"),
-            "tool_fill": lambda: work.use_tool("fill"),
-            "brush": work.step_brush,
-        }
-
-    def _hook_mouse(self) -> None:
-        self._viewer.mouse_wheel_callbacks.insert(0, self.viewing.on_wheel)
-        self._viewer.mouse_drag_callbacks.insert(0, self.viewing.on_drag)
-        self._viewer.mouse_drag_callbacks.insert(0, self.strokes.on_press)
-
     # ---- beginning and end ---------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
@@ -220,13 +190,7 @@ class MedcnnDock(QWidget):
         self.session.shut_down()
         self.link.close()
         self.keymap.close()
-        for callbacks, ours in (
-            (self._viewer.mouse_wheel_callbacks, self.viewing.on_wheel),
-            (self._viewer.mouse_drag_callbacks, self.viewing.on_drag),
-            (self._viewer.mouse_drag_callbacks, self.strokes.on_press),
-        ):
-            if ours in callbacks:
-                callbacks.remove(ours)
+        self._mouse.close()
         self.layers.close()
         if self._host is not None:
             self._host.let_go()

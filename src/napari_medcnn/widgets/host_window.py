@@ -42,7 +42,7 @@ class HostWindow(QObject):
         for dock in self._window.findChildren(QDockWidget):
             if dock.objectName() in _NAPARI_DOCKS:
                 dock.setVisible(shown)
-        QTimer.singleShot(0, self._inner, self.take_width)
+        QTimer.singleShot(0, self.take_width)
 
     def take_width(self) -> None:
         """Give the dock its width; the rest is the picture's."""

@@ -40,7 +40,7 @@ def guarded(work: Work, cancel: Cancel) -> Generator[Event, None, None]:
         yield Failed(MedcnnError("The work ended without a result; please report this."))
     except MedcnnError as error:
         yield Failed(error)
-    except Exception as error:  # RuntimeError above all: the worker would swallow it and stay busy for ever
+    except Exception as error:  # noqa: BLE001 - above all RuntimeError: the worker would swallow it, busy for ever
         yield Failed(MedcnnError(in_words(error)))
     finally:
         if events is not None:

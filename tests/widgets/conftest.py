@@ -1,0 +1,204 @@
+"""A real window with the dock, the fake engine and tiny models; real mouse and key events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent, QWheelEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
+NONE = Qt.KeyboardModifier.NoModifier
+
+
+@dataclass
+class Answers:
+    """Stands in place of `dialogs.Dialogs`; what it is asked is kept."""
+
+    file: Path | None = None
+    folder: Path | None = None
+    target: Path | None = None
+    entry: Any = None
+    unsaved_answer: str = "discard"
+    yes: bool = True
+    asked: list[str] = field(default_factory=list)
+
+    def open_file(self) -> Path | None:
+        self.asked.append("open file")
+        return self.file
+
+    def open_folder(self) -> Path | None:
+        self.asked.append("open folder")
+        return self.folder
+
+    def save_mask(self, suggestion: str, picture: bool) -> Path | None:
+        self.asked.append(f"save mask {suggestion}")
+        return self.target
+
+    def save_scores(self, suggestion: str) -> Path | None:
+        self.asked.append(f"save scores {suggestion}")
+        return self.target
+
+    def add_to_dataset(self, case: str) -> Any:
+        self.asked.append(f"add {case}")
+        return self.entry
+
+    def unsaved(self, what: str) -> str:
+        self.asked.append(f"unsaved {what}")
+        return self.unsaved_answer
+
+    def sure(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.yes
+
+
+class Desk:
+    """A window with the dock, and hands to use it."""
+
+    def __init__(self, viewer: Any, dock: Any, orders: Path) -> None:
+        self.viewer, self.dock, self._orders = viewer, dock, orders
+        raw = getattr(viewer, "__wrapped__", viewer)
+        self.qt_window = raw.window._qt_window
+        self.canvas = raw.window._qt_viewer.canvas
+        self.native = self.canvas.native
+
+    def order(self, **what: Any) -> None:
+        """Tell the fake engine what goes wrong with the next job."""
+        self._orders.write_text(json.dumps(what))
+
+    def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> None:
+        """Let the window live until something is true."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not true after {seconds} s; the dock says {self.dock.message.text()!r}")
+            QApplication.processEvents()
+            time.sleep(0.003)
+
+    def idle(self, seconds: float = 0.15) -> None:
+        """Let the window live for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.003)
+
+    def open(self, sample: str) -> None:
+        self.dock.open_sample(sample)
+        self.until(lambda: self.dock.session.scan is not None and not self.dock.tasks.names())
+        self.idle()
+
+    def run(self, model: str) -> None:
+        self.start_run(model)
+        self.until(lambda: not self.dock.tasks.names())
+        self.idle()
+
+    def start_run(self, model: str) -> None:
+        self.dock.tabs.setCurrentIndex(1)
+        self.until(lambda: self.dock.ai.choose(model))
+        self.until(lambda: self.dock.ai.run.isEnabled())
+        self.click(self.dock.ai.run)
+
+    def empty_mask(self) -> None:
+        self.dock.tabs.setCurrentIndex(2)
+        self.idle(0.05)
+        self.click(self.dock.correct.empty)
+        self.until(lambda: self.dock.layers.mask is not None)
+        self.idle()
+
+    def click(self, button: Any) -> None:
+        assert button.isVisible() and button.isEnabled(), button.text()
+        QTest.mouseClick(button, LEFT)
+
+    def key(self, key: Any, modifiers: Any = NONE) -> None:
+        QTest.keyClick(self.native, key, modifiers)
+        self.idle(0.02)
+
+    def centre(self) -> tuple[float, float]:
+        return self.native.width() / 2, self.native.height() / 2
+
+    def mouse(self, kind: Any, at: tuple[float, float], button: Any, buttons: Any, modifiers: Any = NONE) -> None:
+        point = QPointF(*at)
+        glob = QPointF(self.native.mapToGlobal(point.toPoint()))
+        QApplication.sendEvent(self.native, QMouseEvent(kind, point, glob, button, buttons, modifiers))
+
+    def drag(self, start: tuple, end: tuple, button: Any = LEFT, modifiers: Any = NONE, steps: int = 6) -> None:
+        """Press, move in steps, release: what a hand does."""
+        kinds = QEvent.Type
+        nothing = Qt.MouseButton.NoButton
+        self.mouse(kinds.MouseMove, start, nothing, nothing, modifiers)
+        self.mouse(kinds.MouseButtonPress, start, button, button, modifiers)
+        for step in range(1, steps + 1):
+            at = tuple(a + (b - a) * step / steps for a, b in zip(start, end, strict=True))
+            self.mouse(kinds.MouseMove, at, nothing, button, modifiers)
+            QApplication.processEvents()
+        self.mouse(kinds.MouseButtonRelease, end, button, nothing, modifiers)
+        self.idle(0.05)
+
+    def wheel(self, turns: int, modifiers: Any = NONE) -> None:
+        at = QPointF(*self.centre())
+        glob = QPointF(self.native.mapToGlobal(at.toPoint()))
+        phase = Qt.ScrollPhase.NoScrollPhase
+        event = QWheelEvent(
+            at, glob, QPoint(0, 0), QPoint(0, 120 * turns), Qt.MouseButton.NoButton, modifiers, phase, False
+        )
+        QApplication.sendEvent(self.native, event)
+        self.idle(0.05)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tiny_packages import classifier, package, segmenter
+
+    folder = tmp_path_factory.mktemp("models")
+    for spec in (
+        segmenter("tiny-mask"), segmenter("tiny-photo", 2, 3, title="Bright pixels"), classifier(),
+        segmenter("tiny-two", 3, 2, title="Wants two channels"),
+    ):  # fmt: skip
+        package(folder, spec)
+    return folder
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    return tmp_path / "orders.json"
+
+
+@pytest.fixture
+def make_desk(make_napari_viewer_proxy, model_folder, orders, monkeypatch) -> Iterator[Callable[[], Desk]]:
+    import fake_engine
+    from napari_medcnn.widgets import dock as dock_module
+    from napari_medcnn.widgets.engine_link import Preferences
+
+    monkeypatch.setattr(dock_module, "read_preferences", lambda: Preferences(model_folder=str(model_folder)))
+    desks = []
+
+    def make() -> Desk:
+        viewer = make_napari_viewer_proxy(show=True)
+        dock = dock_module.MedcnnDock(viewer, fake_engine.launch(orders))
+        dock.dialogs = dock.correcting._dialogs = Answers()
+        viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
+        desk = Desk(viewer, dock, orders)
+        desks.append(desk)
+        desk.qt_window.resize(1200, 760)
+        desk.until(lambda: dock.link.engine.state == "ready")
+        desk.until(lambda: not dock.tasks.names() and not len(viewer.layers))
+        return desk
+
+    yield make
+    for desk in desks:
+        desk.dock.shut_down()
+        desk.dock.link.engine.close()
+        desk.__dict__.clear()  # pytest keeps what a test was given; the viewer must be free to go
+
+
+@pytest.fixture
+def desk(make_desk) -> Desk:
+    return make_desk()
