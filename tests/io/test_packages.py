@@ -106,6 +106,13 @@ def test_a_zip_is_as_good_as_a_folder(tmp_path: Path, weights: Path) -> None:
     assert back.weights.read_bytes() == weights.read_bytes() and target.parent not in back.weights.parents
 
 
+def test_a_changed_copy_in_the_cache_is_made_anew(tmp_path: Path, weights: Path) -> None:
+    target = write_package(tmp_path / "nerves.zip", card(), weights)
+    copy = read_package(target).weights
+    copy.write_bytes(b"changed")
+    assert read_package(target).weights.read_bytes() == weights.read_bytes()
+
+
 def test_a_model_is_never_overwritten(package: Path, weights: Path) -> None:
     before = (package / "rdf.yaml").read_bytes()
     with pytest.raises(SaveError, match="never overwritten"):

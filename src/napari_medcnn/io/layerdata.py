@@ -154,9 +154,9 @@ def mask_from_layer(data: Any, metadata: Mapping[str, Any], name: str) -> LabelM
     array = on_source_grid(data, info, name)
     labels: LabelSet = info["labels"] or LabelSet()
     return LabelMap(
-        np.ascontiguousarray(array).copy(),
+        np.array(array, order="C", copy=True),
         info["geometry"],
-        labels.covering(present_ids(array)),
+        labels.covering(present_ids(np.asarray(data))),
         name=name,
         source=dict(info["source"]),
     )

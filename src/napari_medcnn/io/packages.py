@@ -78,7 +78,13 @@ def read_package(path: Path | str) -> Package:
         if path.is_dir():
             return _read_folder(path, path)
         if path.is_file():
-            return _read_folder(unpacked(path), path)
+            folder = unpacked(path)
+            try:
+                return _read_folder(folder, path)
+            except MedcnnError:
+                # our own copy may have been changed; made anew, the zip speaks for itself
+                shutil.rmtree(folder, ignore_errors=True)
+                return _read_folder(unpacked(path), path)
     except MedcnnError as error:
         if str(error).startswith(path.name):
             raise
