@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+import nibabel as nib
 import numpy as np
 import pytest
 
 from engine_cases import spec_3d
 from napari_medcnn.core.events import Progress, result_of
 from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.options import TrainOptions, to_json
+from napari_medcnn.core.spec import Decision
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import Cancelled, EngineError, InputError, MissingExtraError, ModelError
 from napari_medcnn.io.packages import write_package
@@ -157,3 +161,52 @@ def test_row_48_a_backend_that_is_not_installed_is_named() -> None:
             result_of(other.run("warm", {}, threading.Event()))
     finally:
         other.close()
+
+
+def test_training_in_the_process_reports_stops_and_goes_on(engine: Engine, tmp_path: Path) -> None:
+    """Row 57: cancelled, then killed, then finished; the parent stays as it was."""
+    network = keras.Sequential([keras.Input((None, None, None, 1)), keras.layers.Conv3D(1, 1)])
+    network.save(tmp_path / "net.keras")
+    spec = spec_3d(
+        labels=LabelSet.from_names(("bright",)),
+        decision=Decision((1,), exclusive=False, thresholds=(0.5,)),
+        activation="sigmoid",
+        tile=(8, 8, 8),
+    )
+    parent = write_package(tmp_path / "parent", spec, tmp_path / "net.keras")
+    lines = ["case,patient,image,mask,class,split,site"]
+    for number, split in enumerate(["train", "train", "val"]):
+        values = np.random.default_rng(number).random((10, 12, 9)).astype(np.float32)
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / f"c{number}.nii.gz")
+        nib.save(nib.Nifti1Image((values > 0.5).astype(np.uint8), np.eye(4)), tmp_path / f"m{number}.nii.gz")
+        lines.append(f"c{number},,c{number}.nii.gz,m{number}.nii.gz,,{split},")
+    (tmp_path / "dataset.csv").write_text("\n".join(lines))
+    (tmp_path / "out").mkdir()
+    body = {
+        "model": str(parent),
+        "dataset": str(tmp_path / "dataset.csv"),
+        "out": str(tmp_path / "out"),
+        "options": to_json(TrainOptions(epochs=4, steps_per_epoch=30, batch=2, learning_rate=0.1)),
+    }
+
+    def until_epoch(events, number: int) -> None:
+        for event in events:
+            assert isinstance(event, Progress), event
+            if event.message.startswith(f"Epoch {number}"):
+                return
+
+    cancel = threading.Event()
+    events = engine.run("train", body, cancel)
+    until_epoch(events, 2)
+    started = time.monotonic()
+    cancel.set()
+    assert isinstance([*events][-1].error, Cancelled)
+    assert time.monotonic() - started < 1.0
+    events = engine.run("train", {**body, "resume": True}, threading.Event())
+    until_epoch(events, 3)
+    os.kill(engine.pid, signal.SIGKILL)
+    assert [*events][-1].error.state == "killed"
+    result = result_of(engine.run("train", {**body, "resume": True}, threading.Event()))
+    assert [entry["epoch"] for entry in result["history"]] == [1, 2, 3, 4]
+    assert result_of(engine.run("self_test", {"model": result["out"]}, threading.Event()))["ok"]
+    assert result_of(engine.run("warm", {"model": str(parent)}, threading.Event()))["name"] == "thresholds"
