@@ -198,3 +198,31 @@ def test_every_command_of_the_help_has_a_handler() -> None:
     for parser in choices.values():
         assert callable(getattr(commands, parser.get_default("handler")))
     assert main(["--version"]) == 0
+
+
+@pytest.mark.slow
+def test_train_in_a_real_process_ends_with_a_decision(tmp_path: Path) -> None:
+    """One short epoch of the phantom's network, as a user types it; too few cases to decide, and it says so."""
+    from napari_medcnn.io.samples import phantom
+    from napari_medcnn.io.save import save_labels, save_volume
+
+    scan, truth = phantom()
+    lines = ["case,patient,image,mask,class,split,site"]
+    for name, split in (("a", "train"), ("b", "val"), ("c", "gate")):
+        shifted = scan.array + np.int16(ord(name))  # no two scans are the same file
+        save_volume(type(scan)(shifted, scan.geometry, modality="CT"), tmp_path / f"{name}.nii.gz")
+        save_labels(truth, tmp_path / f"{name}-mask.nii.gz")
+        lines.append(f"{name},{name},{name}.nii.gz,{name}-mask.nii.gz,,{split},")
+    (tmp_path / "dataset.csv").write_text("\n".join(lines) + "\n")
+    network = Path(__file__).resolve().parents[1] / "data" / "phantom-thresholds"
+    options = "{epochs: 1, steps_per_epoch: 1, batch: 1, device: cpu}"
+    (tmp_path / "train.yaml").write_text(f"model: {network}\ndataset: dataset.csv\nout: run\noptions: {options}\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "napari_medcnn.cli", "train", str(tmp_path / "train.yaml")],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "Best epoch 1, dice" in ran.stdout
+    assert "Refused, keep the old model: Too few cases" in ran.stdout
+    assert json.loads((tmp_path / "run" / "gate.json").read_text())["accepted"] is False
+    assert (tmp_path / "run" / "model" / "rdf.yaml").is_file()

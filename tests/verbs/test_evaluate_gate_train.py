@@ -146,6 +146,9 @@ def test_gate_accepts_a_better_model(tmp_path: Path, model: Path, engine: Engine
     assert not back.accepted
 
 
+BEST = {"epoch": 1, "score": 0.8, "measure": "dice"}
+
+
 class Trainer:
     """Stands for an engine that trains; remembers what it was asked."""
 
@@ -155,7 +158,7 @@ class Trainer:
     def run(self, verb, body, cancel, priority=None):
         self.asked.append((verb, body))
         yield Progress(0.5, "Epoch 1 of 2")
-        yield Result({"best": 0.8, "history": [{"loss": 1.0}], "out": str(Path(body["out"]) / "package")})
+        yield Result({"best": BEST, "history": [{"loss": 1.0}], "out": str(Path(body["out"]) / "package")})
 
 
 def training_table(folder: Path) -> Path:
@@ -167,7 +170,7 @@ def test_training_asks_the_engine_and_hands_back_its_answer(tmp_path: Path, mode
     csv, trainer = training_table(tmp_path), Trainer()
     request = train.TrainRequest(model, csv, tmp_path / "out", TrainOptions(epochs=2))
     events = list(train.run(request, Cancel(), trainer))
-    assert events[-1] == Result(train.TrainResult(0.8, [{"loss": 1.0}], tmp_path / "out" / "package"))
+    assert events[-1] == Result(train.TrainResult(BEST, [{"loss": 1.0}], tmp_path / "out" / "package"))
     assert any(e == Progress(0.5, "Epoch 1 of 2") for e in events)
     ((verb, body),) = trainer.asked
     assert verb == "train"

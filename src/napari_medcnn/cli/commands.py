@@ -155,7 +155,10 @@ def run_train(args: argparse.Namespace) -> int:
     request = read_train_config(Path(args.config), args.resume)
     with engines.engine() as engine:
         result: train.TrainResult = finish(train.run(request, Cancel(), engine))
-        say(f"{_best_words(result.best)}. Package: {result.out}")
+        best = result.best
+        say(f"Best epoch {best['epoch']}, {best['measure']} {best['score']:.4f}. Package: {result.out}")
+        for warning in result.warnings:
+            complain(f"note: {warning}")
         if any(row.split == GATE_SPLIT for row in read_dataset(request.dataset).rows):
             ask = gate.GateRequest(request.model, result.out, request.dataset, GATE_SPLIT)
             decision: GateDecision = finish(gate.run(ask, Cancel(), engine))
@@ -164,12 +167,6 @@ def run_train(args: argparse.Namespace) -> int:
         else:
             say(f"Not compared with the old model: the table has no cases of split {GATE_SPLIT!r}.")
     return 0
-
-
-def _best_words(best: Any) -> str:
-    if isinstance(best, dict) and best.get("score") is not None:
-        return f"Best epoch {best.get('epoch')}: {best.get('measure', 'score')} {best['score']:.4f} on validation cases"
-    return "Trained; there were no validation cases to score"
 
 
 def run_evaluate(args: argparse.Namespace) -> int:

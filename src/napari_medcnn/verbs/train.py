@@ -33,15 +33,20 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """`out` is the package with the best validation score `best`; `history` has one entry per epoch."""
+    """`out` is the new package, of the epoch that `best` (epoch, score, measure) names.
 
-    best: Any
-    history: Any
+    `history` has one entry per epoch (epoch, loss, score); `warnings` are in words.
+    """
+
+    best: dict[str, Any]
+    history: list[dict[str, Any]]
     out: Path
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"best": self.best, "history": self.history, "out": str(self.out)}
+        lists = {"history": self.history, "warnings": list(self.warnings)}
+        return {"best": self.best, **lists, "out": str(self.out)}
 
 
 @guarded
@@ -75,7 +80,8 @@ def run(request: TrainRequest, cancel: Cancel, engine: Engine) -> Events:
         "resume": request.resume,
     }
     reply: Mapping[str, Any] = yield from relay(engine.run("train", body, cancel))
-    yield Result(TrainResult(reply["best"], reply["history"], Path(reply["out"])))
+    warnings = tuple(map(str, reply.get("warnings", ())))
+    yield Result(TrainResult(dict(reply["best"]), list(reply["history"]), Path(reply["out"]), warnings))
 
 
 def check_table(csv: Path, task: str) -> None:
