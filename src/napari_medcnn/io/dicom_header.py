@@ -171,7 +171,7 @@ def _slice(path: Path, data: Any, rows: int, columns: int) -> Slice:
         plain(data.get("RescaleType", "") or "", 16),
         window,
         tuple(notes),
-        {"lut": "ModalityLUTSequence" in data},
+        {"lut": "ModalityLUTSequence" in data, "sop": plain(data.get("SOPInstanceUID", "") or "", 64)},
     )
 
 

@@ -179,14 +179,14 @@ def plain_list(sizes: list[tuple[int, int]]) -> str:
 def _same_place(name: str, slices: list[Slice], same: np.ndarray, depths: Float) -> InputError:
     """Return the error for images at one place: copies of a slice, or time points, echoes and the like."""
     a, b = slices[int(same[0])], slices[int(same[0]) + 1]
+    at = f"{len(same)} of {len(slices)} images repeat the place of another (first at {depths[int(same[0])]:.2f} mm)"
+    if a.extra.get("sop") and a.extra.get("sop") == b.extra.get("sop"):
+        return GeometryError(f"{name}: {at}: duplicated slices; remove the copies ({_names(a.path, b.path)})")
     differing = sorted({x.split("=")[0] for x in set(a.moment) ^ set(b.moment)})
-    at = f"{len(same) + 1} of {len(slices)} images repeat a place (first at {depths[int(same[0])]:.2f} mm)"
-    if differing:
-        return UnsupportedError(
-            f"{name}: {at} and differ in {', '.join(differing[:3])}: time points or echoes (4D), which are not read "
-            "from DICOM yet; convert it with dcm2niix"
-        )
-    return GeometryError(f"{name}: {at}: duplicated slices; remove the copies ({_names(a.path, b.path)})")
+    how = f", and differ in {', '.join(differing[:3])}" if differing else ""
+    return UnsupportedError(
+        f"{name}: {at}{how}: time points or echoes (4D), or copies; 4D is not read from DICOM yet; convert it with dcm2niix"
+    )
 
 
 def _names(*paths: Path) -> str:

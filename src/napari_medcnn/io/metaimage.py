@@ -139,7 +139,9 @@ def _placement(
     steps = (list(spacing[:3]) if spacing is not None and len(spacing) >= min(count, 3) else []) or [math.nan] * 3
     steps += [math.nan] * (3 - len(steps))
     known = all(math.isfinite(s) and s > 0 for s in steps)
-    if not known:
+    if count == 2 and all(math.isfinite(s) and s > 0 for s in steps[:2]):
+        notes.append("A 2D image: its pixels have a size and no thickness, so volumes are off.")
+    elif not known:
         notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
     steps = [s if math.isfinite(s) and s > 0 else 1.0 for s in steps]
     zyx = (steps[2], steps[1], steps[0])

@@ -169,6 +169,8 @@ def _spatial_axes(path: Path, sizes: list[int], kinds: list[str], directions: An
         found = [a for a, kind in enumerate(kinds) if kind in ("domain", "space")]
         if not found and not any(kinds):
             found = list(range(min(len(sizes), 3)))
+    if len(found) == 4 and found == [0, 1, 2, 3]:
+        found = found[:3]  # ITK gives time a direction too, in a space of four dimensions without a name
     if len(found) not in (2, 3) or found != list(range(found[0], found[0] + len(found))):
         raise UnsupportedError(
             f"{shown(path)}: expected two or three neighbouring axes in space, got {len(found)} of {len(sizes)}"

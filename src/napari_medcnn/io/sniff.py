@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
-from napari_medcnn.errors import InputError
+from napari_medcnn.errors import IncompleteFileError, InputError
 from napari_medcnn.io.found import shown
 
 Format = Literal["nifti", "nrrd", "metaimage", "dicom", "png", "jpeg", "tiff", "bmp"]
@@ -50,7 +50,9 @@ def head_of(path: Path, count: int = 1024) -> bytes:
         try:
             return zlib.decompressobj(31).decompress(raw, count)
         except zlib.error as error:
-            raise InputError(f"{shown(path)}: gzip data that is damaged from its start ({error})") from error
+            raise IncompleteFileError(
+                f"{shown(path)}: the compressed data is damaged ({error}); copy the file again from its source"
+            ) from error
     return raw[:count]
 
 
@@ -96,9 +98,8 @@ def _is_analyze(head: bytes) -> bool:
 
 
 def _is_metaimage(head: bytes) -> bool:
-    first = head.lstrip()[:300].split(b"\n", 1)[0]
-    key = first.split(b"=", 1)[0].strip()
-    return b"=" in first and key in (b"ObjectType", b"NDims", b"Comment", b"ObjectSubType")
+    keys = {line.split(b"=", 1)[0].strip() for line in head.split(b"\n") if b"=" in line}
+    return b"NDims" in keys and bool(keys & {b"ObjectType", b"DimSize", b"ElementType", b"BinaryData"})
 
 
 def _is_bare_dicom(head: bytes) -> bool:

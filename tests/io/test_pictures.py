@@ -1,0 +1,183 @@
+"""Pictures against the arrays they were made from, written by Pillow, tifffile and SimpleITK."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import tifffile
+from PIL import Image
+
+from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.io.read import inspect, read, read_labels, read_volume
+
+GREY = np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
+RGB = np.random.default_rng(1).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+DEEP = np.random.default_rng(2).integers(0, 65536, (37, 53), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_lossless_pictures(tmp_path: Path, suffix: str) -> None:
+    for name, data in (("grey", GREY), ("rgb", RGB)):
+        path = tmp_path / f"{name}{suffix}"
+        Image.fromarray(data).save(path)
+        volume = read(path)
+        np.testing.assert_array_equal(volume.array[0], data)
+        assert volume.axes == ("zyxc" if data.ndim == 3 else "zyx")
+        assert volume.is_picture
+        assert not volume.geometry.spacing_known
+        assert volume.modality == "picture"
+        (item,) = inspect(path).items
+        assert (item.kind, item.shape, item.axes, item.dtype) == ("picture", volume.array.shape, volume.axes, "uint8")
+
+
+def test_jpeg_equals_pillow(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", quality=90)
+    np.testing.assert_array_equal(read(tmp_path / "a.jpg").array[0], np.asarray(Image.open(tmp_path / "a.jpg")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_row_15_sixteen_bits_grey_and_colour(tmp_path: Path, suffix: str) -> None:
+    colour = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1]], -1)
+    sitk.WriteImage(sitk.GetImageFromArray(DEEP), str(tmp_path / f"g{suffix}"))
+    sitk.WriteImage(sitk.GetImageFromArray(colour, isVector=True), str(tmp_path / f"c{suffix}"))
+    grey, rgb = read(tmp_path / f"g{suffix}"), read(tmp_path / f"c{suffix}")
+    assert (grey.array.dtype, rgb.array.dtype) == (np.uint16, np.uint16)
+    np.testing.assert_array_equal(grey.array[0], DEEP)
+    np.testing.assert_array_equal(rgb.array[0], colour)
+
+
+def test_transparency_is_left_out_with_a_note(tmp_path: Path) -> None:
+    rgba = np.dstack([RGB, GREY])
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    volume = read(tmp_path / "a.png")
+    np.testing.assert_array_equal(volume.array[0], RGB)
+    assert any("transparency" in note for note in volume.notes)
+
+
+def test_palette_is_colour_for_a_picture_and_numbers_for_a_mask(tmp_path: Path) -> None:
+    ids = GREY % 3
+    image = Image.fromarray(ids)
+    image.putpalette([0, 0, 0, 200, 10, 20, 30, 40, 250])
+    image.save(tmp_path / "p.png")
+    table = np.array([[0, 0, 0], [200, 10, 20], [30, 40, 250]], np.uint8)
+    np.testing.assert_array_equal(read(tmp_path / "p.png").array[0], table[ids])
+    np.testing.assert_array_equal(read_labels(tmp_path / "p.png").array[0], ids)
+
+
+def test_masks_of_one_bit_and_grey_in_three_channels(tmp_path: Path) -> None:
+    Image.fromarray(GREY > 100).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.png").array[0], GREY > 100)
+    Image.fromarray(np.dstack([GREY] * 3)).save(tmp_path / "t.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "t.png").array[0], GREY)
+    Image.fromarray(RGB).save(tmp_path / "c.png")
+    with pytest.raises(InputError, match="one class number"):
+        read_labels(tmp_path / "c.png")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+def test_a_stack_of_pages(tmp_path: Path, compression: str | None) -> None:
+    stack = np.stack([DEEP, DEEP + 1, DEEP + 2])
+    path = tmp_path / "s.tif"
+    if compression == "lzw":
+        images = [Image.fromarray(page) for page in stack]
+        images[0].save(path, save_all=True, append_images=images[1:], compression="tiff_lzw")
+    else:
+        tifffile.imwrite(path, stack, compression=compression, photometric="minisblack")
+    volume = read(path)
+    np.testing.assert_array_equal(volume.array, stack)
+    assert volume.axes == "zyx"
+    assert not volume.geometry.orientation_known
+    assert inspect(path).items[0].shape == stack.shape
+
+
+def test_pages_of_different_size_are_refused_by_name(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "m.tif") as writer:
+        writer.write(GREY)
+        writer.write(GREY[:10])
+    with pytest.raises(UnsupportedError, match="pages differ"):
+        read(tmp_path / "m.tif")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_row_4_a_cut_stack_is_an_error(tmp_path: Path, packed: bool) -> None:
+    stack = np.random.default_rng(0).integers(0, 255, (24, 32, 32), dtype=np.uint8)
+    images = [Image.fromarray(page) for page in stack]
+    path = tmp_path / "s.tif"
+    # Pillow writes page after page, so a cut file has whole pages in front.
+    images[0].save(path, save_all=True, append_images=images[1:], compression="tiff_deflate" if packed else None)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(read(path).array, stack)
+    for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputError):
+            read(path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_row_4_a_cut_picture_is_an_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.kron(RGB, np.ones((8, 8, 1), np.uint8))).save(path)
+    whole = path.read_bytes()
+    for keep in (0, 1, 9, 30, 200, len(whole) // 3, len(whole) - 2000, len(whole) - 1):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(InputError):
+            read(path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(IncompleteFileError):
+        read(path)
+
+
+def test_row_6_a_picture_bomb_is_refused_before_it_expands(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 300_000, 300_000, 8, 0, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    with pytest.raises(InputError, match=r"too large|memory"):
+        read(tmp_path / "bomb.png")
+
+
+def test_row_3_nothing_to_read(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(InputError, match="empty"):
+        read(tmp_path / "empty.png")
+    with pytest.raises(InputError, match="nothing"):
+        read(tmp_path / "absent.png")
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "notes.txt").write_text("no image")
+    with pytest.raises(InputError, match="no image in this folder"):
+        read(tmp_path / "only")
+    with pytest.raises(InputError, match="text file"):
+        read(tmp_path / "only" / "notes.txt")
+
+
+def test_row_16_extension_is_not_believed(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    (tmp_path / "scan.NII").write_bytes((tmp_path / "a.png").read_bytes())
+    np.testing.assert_array_equal(read(tmp_path / "scan.NII").array[0], RGB)
+
+
+def test_a_folder_of_pictures_lists_them(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    Image.fromarray(GREY).save(tmp_path / "sub" / "b.png")
+    found = inspect(tmp_path)
+    assert [item.id for item in found.items] == ["a.png", "sub/b.png"]
+    with pytest.raises(InputError, match=r"choose one.*a\.png.*sub/b\.png"):
+        read(tmp_path)
+    np.testing.assert_array_equal(read(tmp_path, "sub/b.png").array[0], GREY)
+
+
+def test_fundus_photographs_equal_pillow(shared_data) -> None:
+    path = next(iter(sorted(shared_data("chase-db1").rglob("*.jpg"))), None)
+    if path is None:
+        pytest.skip("no JPEG in chase-db1")
+    np.testing.assert_array_equal(read_volume(path).array[0], np.asarray(Image.open(path)))
