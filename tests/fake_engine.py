@@ -127,9 +127,8 @@ def predict(body: dict[str, Any], context: Context) -> dict[str, Any]:
         "model": {"name": spec.name if spec else "fake", "sha256": spec.sha256 if spec else ""},
     }
     if spec is not None and spec.task == "classification":
-        scores = {label.name: 0.1 for label in spec.labels}
-        scores[spec.labels.names[0]] = 0.9
-        return {**out, "task": "classification", "scores": scores, "chosen": [spec.labels.names[0]]}
+        names = [spec.labels.name_of(i) for i in spec.decision.ids]
+        return {**out, "task": "classification", "scores": dict.fromkeys(names, 0.1) | {names[0]: 0.9}}
     values = np.asarray(frame.array, dtype=np.float64)
     values = values.mean(axis=-1) if frame.axes.endswith("c") else values
     found = values > values.mean()

@@ -39,7 +39,7 @@ class Exchange:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._given = folder
         self._folder: Path | None = None
         self._kept: dict[str, tuple[ArrayRef, npt.NDArray[Any]]] = {}
@@ -74,10 +74,9 @@ class Exchange:
         InputError
             The array is empty or does not hold numbers.
         """
-        ref = self.new(array.shape, array.dtype, key)
         with self._lock:
-            held = self._kept[key][1]
-        held[...] = array
+            ref = self.new(array.shape, array.dtype, key)
+            self._kept[key][1][...] = array
         return ref
 
     def new(self, shape: tuple[int, ...], dtype: npt.DTypeLike, key: str) -> ArrayRef:
