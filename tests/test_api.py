@@ -149,7 +149,9 @@ def test_show_adds_scan_and_named_mask(tmp_path: Path, model: Path, make_napari_
 
 
 @pytest.mark.gui
-def test_attach_adds_the_dock(make_napari_viewer) -> None:
+def test_attach_adds_the_dock(make_napari_viewer, qtbot) -> None:
     viewer = make_napari_viewer()
-    dock = mc.attach(viewer)
-    assert type(dock).__name__ == "MedcnnDock"
+    assert type(mc.attach(viewer)).__name__ == "MedcnnDock"
+    qtbot.wait(300)  # what the dock put off until the window stands
+    viewer.close()
+    qtbot.wait(300)

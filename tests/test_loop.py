@@ -104,7 +104,7 @@ def killed_while_correcting(drawn: Path, wanted: Path, journals: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_loop(tmp_path: Path, engine: Engine) -> None:
-    """reliability rows 37, 57, 59"""
+    """reliability rows 37, 59"""
     old = old_model(tmp_path)
     before = {p.name: p.read_bytes() for p in old.iterdir()}
     cases = scans(tmp_path)

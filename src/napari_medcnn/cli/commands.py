@@ -86,7 +86,7 @@ def _item_words(item: dict[str, Any]) -> str:
     size = " x ".join(f"{mm:g}" for mm in spacing) + " mm (z, y, x)" if spacing else "voxel size not stated"
     side = item["orientation"] or "left/right not stated"
     shape = " x ".join(map(str, item["shape"]))
-    modality = f" {item['modality']}" if item["modality"] else ""
+    modality = f" {item['modality']}" if item["modality"] not in ("", item["kind"]) else ""
     lines = [f"{item['id']}: {item['kind']}{modality}, {item['axes']} {shape}, {item['dtype']}, {size}, {side}"]
     return "\n".join(terminal.plain(line) for line in [*lines, *(f"  note: {note}" for note in item["warnings"])])
 
