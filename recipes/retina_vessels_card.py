@@ -12,8 +12,7 @@ LEVELS = 5
 PREPARATION = Preparation(
     dimensions=2,
     channels=3,
-    # Green shows blood best; red saturates and blue is nearly black, each in its own way with every camera.
-    steps=(("local_contrast", {"sigma_px": 30.0}), ("weigh_channels", {"weights": (0.0, 1.0, 0.0)})),
+    steps=(("local_normalise", {"sigma_px": 30.0, "floor": 0.3, "border_px": 8}),),
 )
 TILE, OVERLAP = (512, 512), 0.25
 CLEAN_UP = (("remove_small", {"minimum_voxels": 30}),)
@@ -25,7 +24,7 @@ def card(threshold: float, scores: Mapping[str, Any]) -> ModelSpec:
         name="retina-vessels",
         title="Retinal vessels in fundus photographs",
         task="segmentation",
-        description="2D U-Net, 5 levels, 16 to 128 filters, on the local contrast of the green channel.",
+        description="2D U-Net, 5 levels, 16 to 128 filters, on colour fundus photographs after local normalisation.",
         preparation=PREPARATION,
         labels=LabelSet((Label(1, "vessel", (86, 180, 233), "SCT:59820001"),)),
         decision=Decision(ids=(1,), exclusive=False, thresholds=(threshold,)),
