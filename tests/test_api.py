@@ -155,3 +155,47 @@ def test_attach_adds_the_dock(make_napari_viewer, qtbot) -> None:
     qtbot.wait(300)  # what the dock put off until the window stands
     viewer.close()
     qtbot.wait(300)
+
+
+IN_MEMORY = """
+import sys
+from pathlib import Path
+import keras
+import numpy as np
+import napari_medcnn as mc
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+from brighter import Above
+inputs = keras.Input((None, None, None, 1))
+network = keras.Model(inputs, Above(name="above")(inputs))
+spec = ModelSpec(
+    name="above", title="Above 500", task="segmentation", preparation=Preparation(3, 1), activation="sigmoid",
+    labels=LabelSet.from_names(["high"]), decision=Decision((1,), False, (0.5,)), tile=(8, 8, 8),
+)
+scan = mc.read(sys.argv[2])
+result = mc.predict(scan, network, spec=spec, code=[sys.argv[1]])
+np.testing.assert_array_equal(result.mask.array == 1, scan.array > 500)
+assert len(result.provenance.model["code"][sys.argv[1]]) == 64
+try:
+    mc.predict(scan, network, spec=spec)
+except mc.errors.ModelError as error:
+    sys.stdout.write(f"refused: {error}")
+"""
+
+
+@pytest.mark.slow
+def test_a_real_network_in_memory_with_trusted_code(tmp_path: Path) -> None:
+    """In a process without a window; without the trusted code the same network is refused."""
+    import subprocess
+
+    code = tmp_path / "brighter.py"
+    code.write_text(
+        "import keras\n\n\n@keras.saving.register_keras_serializable('brighter')\nclass Above(keras.layers.Layer):\n"
+        "    def call(self, x):\n        return (x - 500.25) * 100.0\n"
+    )
+    scan = nifti(tmp_path / "scan.nii.gz")
+    words = [sys.executable, "-c", "import napari_medcnn.errors\n" + IN_MEMORY, str(code), str(scan)]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.stdout.startswith("refused: ") and "Above" in ran.stdout
