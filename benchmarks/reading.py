@@ -53,9 +53,8 @@ def main() -> None:
                 theirs.append(seconds(lambda path=path: sitk.GetArrayFromImage(sitk.ReadImage(str(path)))))
             ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
             size = path.stat().st_size / 1e6
-            print(
-                f"{suffix:10} {size:6.0f} {statistics.median(ours):8.2f} {statistics.median(theirs):12.2f} {ratio:6.2f}   {saving:.1f}"
-            )
+            columns = f"{size:6.0f} {statistics.median(ours):8.2f} {statistics.median(theirs):12.2f} {ratio:6.2f}"
+            print(f"{suffix:10} {columns}   {saving:.1f}")
             path.unlink()
 
 

@@ -185,7 +185,7 @@ def _same_place(name: str, slices: list[Slice], same: np.ndarray, depths: Float)
     differing = sorted({x.split("=")[0] for x in set(a.moment) ^ set(b.moment)})
     how = f", and differ in {', '.join(differing[:3])}" if differing else ""
     return UnsupportedError(
-        f"{name}: {at}{how}: time points or echoes (4D), or copies; 4D is not read from DICOM yet; convert it with dcm2niix"
+        f"{name}: {at}{how}: time points or echoes (4D, not read from DICOM yet), or copies; convert it with dcm2niix"
     )
 
 

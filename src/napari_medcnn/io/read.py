@@ -23,6 +23,8 @@ from napari_medcnn.io.pictures import inspect_picture, read_picture
 from napari_medcnn.io.sniff import Format, describe_unknown, sniff
 
 _MAX_LABEL = 65535
+#: More ids than this are not classes but noise; they stay without names.
+_MAX_NAMED = 4096
 #: More files than this in one folder are not walked; the rest is counted as skipped.
 _MAX_FILES = 200_000
 
@@ -100,10 +102,22 @@ def _as_labels(volume: Volume, labels: LabelSet) -> LabelMap:
         )
     ids, note = _ids(volume.name, array)
     notes += [note] if note else []
-    present = np.flatnonzero(np.bincount(ids.ravel())) if ids.size else np.zeros(0, int)
-    if len(present) <= 4096:
-        labels = labels.covering([int(i) for i in present])
+    labels = named(labels, ids)
     return LabelMap(ids, volume.geometry, labels, volume.name, tuple(notes), dict(volume.source))
+
+
+def named(labels: LabelSet, ids: Array) -> LabelSet:
+    """Return `labels` with a name for every id present in `ids`, unless there are too many to be classes."""
+    present = ids_present(ids)
+    return labels.covering(present) if len(present) <= _MAX_NAMED else labels
+
+
+def ids_present(ids: Array) -> list[int]:
+    """Return the ids of a (z, y, x) uint8 or uint16 array in rising order, 0 included; [] for an empty array."""
+    seen = np.zeros(_MAX_LABEL + 1, bool)
+    for plane in ids:  # plane by plane: an index as wide as the volume would take eight times its memory
+        seen[plane] = True
+    return [int(i) for i in np.flatnonzero(seen)]
 
 
 def _ids(name: str, array: Array) -> tuple[Array, str]:

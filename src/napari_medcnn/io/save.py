@@ -23,7 +23,7 @@ from napari_medcnn.io import encode
 from napari_medcnn.io.atomic import atomic_write
 from napari_medcnn.io.found import shown
 from napari_medcnn.io.pictures import LABEL_CHUNK
-from napari_medcnn.io.read import read_labels, read_volume
+from napari_medcnn.io.read import named, read_labels, read_volume
 
 _AFFINE_TOLERANCE_MM = 1e-4
 _VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -43,7 +43,7 @@ def save_labels(mask: LabelMap, path: Path | str) -> None:
     path = Path(path)
     suffix = _suffix(path, _LABEL_SUFFIXES)
     ids = _narrow(path, mask.array)
-    labels = mask.labels.covering([int(i) for i in np.flatnonzero(np.bincount(ids.ravel()))])
+    labels = named(mask.labels, ids)
     whole = LabelMap(ids, mask.geometry, labels)
     if suffix == ".png":
         _check_png(path, whole)
