@@ -45,7 +45,7 @@ class AiTab(QWidget):
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.models.setMinimumContentsLength(12)
         self.models.currentIndexChanged.connect(lambda _i: self._choose())
-        self.card_button = button("About this model", self._show_card)
+        self.card_button = button("About", self._show_card, "The whole card of this model")
         models = row(self.models, self.card_button)
         models.setStretch(0, 1)
         layout.addWidget(Text("Model", bold=True))

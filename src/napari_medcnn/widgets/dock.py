@@ -109,7 +109,7 @@ class MedcnnDock(QWidget):
         for page in (self.start, self.scan):
             page.open_file.connect(self._ask_file)
             page.open_folder.connect(self._ask_folder)
-        self.start.sample.connect(self.session.open_sample)
+        self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
         self.start.recover.connect(self._recover)
         self.start.discard.connect(self._discard)
@@ -243,6 +243,7 @@ class MedcnnDock(QWidget):
     def open_sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""
         if self.may_close():
+            self.say("")
             self.session.open_sample(name)
 
     def cancel(self) -> None:

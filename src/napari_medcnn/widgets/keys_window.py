@@ -53,7 +53,7 @@ class KeysWindow(QDialog):
         table.verticalHeader().hide()
         table.horizontalHeader().hide()
         table.setShowGrid(False)
-        table.setWordWrap(True)
+        table.setWordWrap(False)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         for index, (key, does) in enumerate(lines):
@@ -67,5 +67,4 @@ class KeysWindow(QDialog):
             else:
                 table.setItem(index, 0, QTableWidgetItem(key))
                 table.setItem(index, 1, QTableWidgetItem(does))
-        table.resizeRowsToContents()
         layout.addWidget(table)

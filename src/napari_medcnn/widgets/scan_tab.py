@@ -122,9 +122,9 @@ class ScanTab(QWidget):
     @staticmethod
     def _facts(volume: Volume) -> list[tuple[str, str]]:
         grid = volume.geometry
-        sides = f"{grid.orientation} (x, y, z run to)" if grid.orientation else SIDES_UNKNOWN
+        sides = "stated; the patient's left is on the right of the picture" if grid.orientation else SIDES_UNKNOWN
         if grid.orientation and grid.obliquity_deg > 0.5:
-            sides += f", tilted by {grid.obliquity_deg:.0f} degrees"
+            sides += f"; tilted by {grid.obliquity_deg:.0f} degrees"
         return [
             ("Kind", volume.modality or "not stated"),
             ("Size", size_words(volume)),
