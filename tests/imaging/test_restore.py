@@ -12,6 +12,7 @@ from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.spec import Decision
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging.patches import Slab
+from napari_medcnn.imaging.record import Record
 from napari_medcnn.imaging.resample import cropped, regrid
 from napari_medcnn.imaging.restore import LabelPainter
 
@@ -20,6 +21,16 @@ LETTERS = [
     for pairs in itertools.permutations(("RL", "AP", "IS"))
     for bits in itertools.product((0, 1), repeat=3)
 ]
+
+
+def as_is(grid, letters=("S", "P", "L")):
+    """Return the record of a preparation that only turned the whole grid."""
+    return all_of(grid, grid.reorientation_to(letters), grid)
+
+
+def all_of(source, how, model):
+    """Return the record of a preparation that kept the whole scan."""
+    return Record(source, how, tuple(slice(0, n) for n in source.reoriented(how).shape), model)
 
 
 def slabs_of(scores, axis, cuts):
@@ -60,7 +71,7 @@ def test_painting_in_slabs_equals_interpolating_whole_scores(letters, shape, spa
     scores = rng.uniform(0, 1, (*model.shape, 3)).astype(np.float32)
     decision = Decision((0, 5, 300), True) if exclusive else Decision((7, 5, 300), False, (0.5, 0.6, 0.7))
     kept = np.zeros((*source.shape, 3), np.float32)
-    painter = LabelPainter(source, how, model, decision, uncertainty=True, probabilities=kept)
+    painter = LabelPainter(all_of(source, how, model), decision, uncertainty=True, probabilities=kept)
     for slab in slabs_of(scores, axis, cuts):
         painter.add(slab)
     expected = whole(scores, source, how, model)
@@ -83,7 +94,7 @@ def test_painting_in_slabs_equals_interpolating_whole_scores(letters, shape, spa
 def test_the_same_grid_gives_the_argmax_itself():
     grid = Geometry((3, 4, 5), (2.0, 1.0, 1.0))
     scores = np.random.default_rng(0).uniform(size=(3, 4, 5, 4)).astype(np.float32)
-    painter = LabelPainter(grid, grid.reorientation_to(("S", "P", "L")), grid, Decision((0, 1, 2, 3), True))
+    painter = LabelPainter(as_is(grid), Decision((0, 1, 2, 3), True))
     for slab in slabs_of(scores, 0, [1, 2]):
         painter.add(slab)
     np.testing.assert_array_equal(painter.labels, scores.argmax(-1))
@@ -98,11 +109,8 @@ def test_what_was_cropped_away_is_background():
     crop = cropped(grid, (2, 1, 0), (3, 3, 4))
     kept = np.full((6, 4, 4, 1), 9, np.float32)
     painter = LabelPainter(
-        grid,
-        grid.reorientation_to(("S", "P", "L")),
-        crop,
+        Record(grid, grid.reorientation_to(("S", "P", "L")), (slice(2, 5), slice(1, 4), slice(0, 4)), crop),
         Decision((4,), False, (0.5,)),
-        box=(slice(2, 5), slice(1, 4), slice(None)),
         uncertainty=True,
         probabilities=kept,
     )
@@ -118,7 +126,7 @@ def test_what_was_cropped_away_is_background():
 
 def test_a_probability_exactly_at_the_threshold_counts_and_one_below_does_not():
     grid = Geometry.picture(1, 3)
-    painter = LabelPainter(grid, grid.reorientation_to(), grid, Decision((2,), False, (0.25,)))
+    painter = LabelPainter(all_of(grid, grid.reorientation_to(), grid), Decision((2,), False, (0.25,)))
     painter.add(Slab(2, 0, 3, np.array([0.24, 0.25, 0.9], np.float32).reshape(1, 1, 3, 1)))
     assert painter.labels.ravel().tolist() == [0, 2, 2]
     assert painter.mean_scores[2] == pytest.approx((0.25 + 0.9) / 2)
@@ -128,7 +136,7 @@ def test_slabs_out_of_order_or_of_another_shape_are_refused():
     grid = Geometry((4, 3, 3))
 
     def fresh():
-        return LabelPainter(grid, grid.reorientation_to(("S", "P", "L")), grid, Decision((0, 1), True))
+        return LabelPainter(as_is(grid), Decision((0, 1), True))
 
     with pytest.raises(InputError, match="planes from 0"):
         fresh().add(Slab(0, 1, 2, np.zeros((1, 3, 3, 2), np.float32)))

@@ -22,38 +22,11 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.imaging import intensity
 from napari_medcnn.imaging.patches import Slab, TilePlan, plan_tiles
-from napari_medcnn.imaging.resample import AxisMap, cropped, linear, nearest, regrid, resample_image, resample_labels
+from napari_medcnn.imaging.record import Box, Record
+from napari_medcnn.imaging.resample import AxisMap, linear, nearest, regrid, resample_image, resample_labels
 from napari_medcnn.imaging.restore import LabelPainter
 
 Float32 = npt.NDArray[np.float32]
-Box = tuple[slice, slice, slice]
-
-
-@dataclass(frozen=True)
-class Record:
-    """What `prepare` did to the grid, enough to undo it.
-
-    Parameters
-    ----------
-    source : grid of the scan as read.
-    how : reorientation to the model's axes.
-    box : the part of the reoriented scan that was kept, (z, y, x) slices with start and stop.
-    model : grid the network sees.
-    notes : in words, what a person should know (voxel size unknown, values that were not numbers, ...).
-    """
-
-    source: Geometry
-    how: Reorientation
-    box: Box
-    model: Geometry
-    notes: tuple[str, ...] = ()
-
-    @property
-    def part(self) -> Geometry:
-        """Grid of the kept part of the reoriented scan, at the scan's own voxel size."""
-        start = (self.box[0].start, self.box[1].start, self.box[2].start)
-        shape = tuple(s.stop - s.start for s in self.box)
-        return cropped(self.source.reoriented(self.how), start, (shape[0], shape[1], shape[2]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,15 +136,7 @@ def restore_scores(
     probabilities: npt.NDArray[Any] | None = None,
 ) -> LabelPainter:
     """Paint streamed probabilities onto the scan's grid; the result holds `labels`, `mean_scores`, `uncertainty`."""
-    painter = LabelPainter(
-        record.source,
-        record.how,
-        record.model,
-        decision,
-        box=record.box,
-        uncertainty=uncertainty,
-        probabilities=probabilities,
-    )
+    painter = LabelPainter(record, decision, uncertainty=uncertainty, probabilities=probabilities)
     for slab in slabs:
         painter.add(slab)
     return painter

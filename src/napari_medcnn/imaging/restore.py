@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_medcnn.core.geometry import Geometry, Reorientation
 from napari_medcnn.core.spec import Decision
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging.patches import Slab
-from napari_medcnn.imaging.resample import AxisMap, cropped, interpolate_plane
+from napari_medcnn.imaging.record import Record
+from napari_medcnn.imaging.resample import AxisMap, interpolate_plane
 
 Float32 = npt.NDArray[np.float32]
 
@@ -26,11 +26,8 @@ class LabelPainter:
 
     Parameters
     ----------
-    source : grid of the scan as read; the results have its shape and axis order.
-    how : the reorientation after which the scan has the model grid's axes.
-    model : grid of the scores.
-    box : the part of the reoriented scan that the model grid stands for, (z, y, x) slices; None means all. The rest is
-        background, sure, with probability 0.
+    record : what the preparation did. The results have the shape and axis order of its source grid; outside its box
+        they are background, sure, with probability 0.
     decision : how probabilities become ids.
     uncertainty : also paint how close the decision was: uint8, 0 sure to 255 undecided.
     probabilities : an array (z, y, x, channel) of the source's shape, a memory-mapped file say, to be filled too.
@@ -38,16 +35,13 @@ class LabelPainter:
 
     def __init__(
         self,
-        source: Geometry,
-        how: Reorientation,
-        model: Geometry,
+        record: Record,
         decision: Decision,
         *,
-        box: tuple[slice, slice, slice] | None = None,
         uncertainty: bool = False,
         probabilities: npt.NDArray[Any] | None = None,
     ) -> None:
-        channels = len(decision.ids)
+        channels, source, how = len(decision.ids), record.source, record.how
         if probabilities is not None and probabilities.shape != (*source.shape, channels):
             raise InputError(
                 f"probabilities: expected an array of shape {(*source.shape, channels)}, got {probabilities.shape}"
@@ -55,18 +49,14 @@ class LabelPainter:
         self.labels: npt.NDArray[Any] = np.zeros(source.shape, decision.dtype)
         self.uncertainty = np.zeros(source.shape, np.uint8) if uncertainty else None
         self._decision = decision
-        self._model = model
+        self._model = record.model
         # views in the model's axis order: writing into them puts every value at its place in the source order
-        turned = source.reoriented(how)
-        z, y, x = (range(n)[s] for n, s in zip(turned.shape, box or (slice(None),) * 3, strict=True))
-        inner = (slice(z.start, z.stop), slice(y.start, y.stop), slice(x.start, x.stop))
-        self._labels = how.apply(self.labels)[inner]
-        self._uncertainty = None if self.uncertainty is None else how.apply(self.uncertainty)[inner]
+        self._labels = how.apply(self.labels)[record.box]
+        self._uncertainty = None if self.uncertainty is None else how.apply(self.uncertainty)[record.box]
         if probabilities is not None:
             probabilities[:] = 0
-        self._probabilities = None if probabilities is None else how.apply(probabilities, "zyxc")[inner]
-        part = cropped(turned, (z.start, y.start, x.start), (len(z), len(y), len(x)))
-        self._maps = AxisMap.between(part, model)
+        self._probabilities = None if probabilities is None else how.apply(probabilities, "zyxc")[record.box]
+        self._maps = AxisMap.between(record.part, record.model)
         self._kept: Float32 | None = None
         self._next = 0
         self._expected = 0
