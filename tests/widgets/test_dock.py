@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QAbstractButton, QDockWidget, QLabel, QScrollArea, QWidget
 
@@ -180,7 +180,7 @@ def test_how_this_was_made_names_model_and_use(desk) -> None:
     window.close()
 
 
-def test_docks_come_and_go_without_a_leak(desk) -> None:
+def test_docks_come_and_go_without_a_leak(desk, qapp) -> None:
     import fake_engine
     from napari_medcnn.widgets.launch import add_dock
 
@@ -195,5 +195,7 @@ def test_docks_come_and_go_without_a_leak(desk) -> None:
         dock.deleteLater()
         del dock
         desk.idle(0.3)
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        desk.idle(0.1)
     assert (len(raw.mouse_drag_callbacks), len(raw.mouse_wheel_callbacks)) == before
     assert len(desk.qt_window.findChildren(QWidget)) <= children + 5

@@ -188,7 +188,7 @@ def test_f1_shows_the_table(desk) -> None:
     assert window.isVisible()
     window.close()
     desk.idle(0.05)
-    shown = dict((does, key) for key, does in rows())
+    shown = {does: key for key, does in rows()}
     assert shown["Undo"] == "Ctrl+Z" and shown["Redo"] == "Ctrl+Shift+Z, Ctrl+Y" and shown["Class"] == "1 to 9"
 
 

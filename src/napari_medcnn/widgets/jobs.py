@@ -22,7 +22,7 @@ from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io import samples
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers
-from napari_medcnn.io.read import inspect
+from napari_medcnn.io.read import inspect, read_labels
 from napari_medcnn.io.save import save_volume
 from napari_medcnn.verbs import open as open_verb
 from napari_medcnn.verbs import predict
@@ -115,6 +115,16 @@ def open_item(path: Path, item: str | None, resample: bool, scan: Volume | None)
             else:
                 value = predict.with_source(value, path, item)
                 yield Result(Opened(value, scan_layers(value)))
+
+    return work
+
+
+def open_mask(path: Path, scan: Volume | None) -> Work:
+    """Read a file as a mask, whatever else it could be: the result is `Opened`; it must lie on the grid of `scan`."""
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, f"Reading {path.name}")
+        yield Result(Opened(None, [], prepare_mask(read_labels(path), scan)))
 
     return work
 

@@ -70,7 +70,7 @@ class Session(QObject):
 
     def open_mask(self, path: Path) -> None:
         """Read a mask and lay it over the open scan."""
-        self.tasks.start("Opening", jobs.open_item(path, None, False, self.scan), self.show_opened, self.failed.emit)
+        self.tasks.start("Opening", jobs.open_mask(path, self.scan), self.show_opened, self.failed.emit)
 
     def open_sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""

@@ -167,7 +167,7 @@ class Viewing:
 
         The mask's tool is put aside before napari hands the press to the layer, and comes back after the release.
         """
-        mask = self._layers.mask
+        mask: Any = self._layers.mask
         mode = str(mask.mode) if mask is not None else "pan_zoom"
         painting = mode in ("paint", "erase", "fill", "polygon", "pick")
         button = event.button
@@ -177,7 +177,7 @@ class Viewing:
             instead = "pan_zoom"
         else:
             return
-        paused = mask if painting else None
+        paused: Any = mask if painting else None
         if paused is not None:
             paused.mode = instead
         event.handled = True
@@ -193,7 +193,7 @@ class Viewing:
             last = here
             yield
         event.handled = True
-        if paused is not None and paused is self._layers.mask:
+        if paused is not None and self._layers.is_ours(paused):
             paused.mode = mode
 
     def _window_drag(self) -> Generator[None, Any, None]:
