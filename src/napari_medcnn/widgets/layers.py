@@ -84,7 +84,7 @@ class Layers(QObject):
         self.select(layer)
         return layer
 
-    def remove(self, layer: Layer) -> None:
+    def discard(self, layer: Layer) -> None:
         """Take one of our layers away."""
         layer.locked = False
         if layer in self._viewer.layers:
@@ -93,7 +93,7 @@ class Layers(QObject):
     def close_case(self) -> None:
         """Take all our layers away."""
         for layer in list(self._ours):
-            self.remove(layer)
+            self.discard(layer)
 
     def is_ours(self, layer: object) -> bool:
         """Return True for a layer that this dock made."""

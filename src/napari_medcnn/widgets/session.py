@@ -162,7 +162,7 @@ class Session(QObject):
             self._end_journal(saved=not unsaved)
         self._recovery, self.result, self._saved = None, None, ""
         if self.layers.mask is not None:
-            self.layers.remove(self.layers.mask)
+            self.layers.discard(self.layers.mask)
         self.mask_changed.emit()
         self.saved_changed.emit()
 
