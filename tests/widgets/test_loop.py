@@ -199,7 +199,7 @@ def test_window_closed_while_running(desk) -> None:
     desk.start_run("tiny-mask")
     desk.until(lambda: desk.dock.link.engine.state == "busy")
     pid = desk.dock.link.engine.pid
-    desk.qt_window.close()
+    desk.viewer.close()
     desk.until(lambda: not Path(f"/proc/{pid}").exists(), 10)
     desk.idle(0.3)
 
