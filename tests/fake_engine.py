@@ -147,12 +147,25 @@ def predict(body: dict[str, Any], context: Context) -> dict[str, Any]:
     return {**out, "scores": {name: 0.9} if found.any() else {}}
 
 
+def warm(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    obey(body, context)
+    return {"model": str(body.get("model", ""))}
+
+
+def try_out(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    obey(body, context)
+    given = open_array(ArrayRef.from_json(body["input"]))
+    open_array(ArrayRef.from_json(body["output"]), "r+")[...] = float(np.abs(given).max())
+    return {"device": "cpu", "versions": VERSIONS}
+
+
 HANDLERS = {
     "hello": hello,
     "echo": echo,
     "total": total,
-    "warm": lambda body, context: {"model": str(body.get("model", ""))},
+    "warm": warm,
     "self_test": lambda body, context: {"ok": True, "largest_difference": 0.0},
+    "try_out": try_out,
     "predict": predict,
 }
 

@@ -31,6 +31,13 @@ def test_percentile_clip_uses_finite_values_of_each_channel():
     assert flat(result[..., 1]) == [9, 10, 20, 30, 40, 50, 60, 70, 80, 81, 9]
 
 
+def test_scale_range_takes_each_channel_from_its_own_lowest_to_its_own_highest_value():
+    assert flat(intensity.scale_range(column(-100, 0, 300, NAN))) == [0, 0.25, 1, 0]
+    assert flat(intensity.scale_range(column(7, 7, NAN))) == [0, 0, 0]
+    two = np.stack([column(0, 4)[..., 0], column(10, 30)[..., 0]], axis=-1)
+    assert flat(intensity.scale_range(two)) == [0, 0, 1, 1]
+
+
 def test_scale_linear_is_a_straight_line_without_clipping():
     assert flat(intensity.scale_linear(column(-1000, 0, 1000, 3000, NAN), -1000, 1000, -1, 1)) == [-1, 0, 1, 3, -1]
 

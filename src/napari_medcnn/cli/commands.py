@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from napari_medcnn.cli import terminal, windows
+from napari_medcnn.cli import adding, terminal, windows
 from napari_medcnn.cli.terminal import complain, finish, say, say_json
 from napari_medcnn.core.events import Cancel
 from napari_medcnn.core.options import PredictOptions
@@ -99,7 +99,11 @@ def run_convert(args: argparse.Namespace) -> int:
 
 
 def show_models(args: argparse.Namespace) -> int:
-    """``medcnn models``."""
+    """``medcnn models``, and ``medcnn models --add PATH``."""
+    if args.add:
+        return adding.add(Path(args.add), Path(args.answers) if args.answers else None, args.json)
+    if args.answers:
+        raise InputError("--answers: belongs to --add PATH; which model are the answers about?")
     found: models.ModelList = finish(models.run(models.ModelsRequest(), Cancel()))
     if args.json:
         say_json(found.to_json())

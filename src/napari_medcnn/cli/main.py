@@ -109,7 +109,9 @@ def _looking(command: Add) -> None:
     added.add_argument("output", metavar="OUT")
     added.add_argument("--item", metavar="ID", help="which item, if IN holds several (see: medcnn info)")
     added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
-    command("models", "show_models", "list the models", True)
+    added = command("models", "show_models", "list the models, or add one", True)
+    added.add_argument("--add", metavar="PATH", help="add a package (folder or zip), or a .keras file with --answers")
+    added.add_argument("--answers", metavar="ANSWERS.yaml", help="what a .keras file does not say about itself")
     command("doctor", "show_doctor", "check this computer", True)
 
 

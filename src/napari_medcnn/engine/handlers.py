@@ -29,6 +29,7 @@ def make_handlers() -> dict[str, Handler]:
         "hello": engine.hello,
         "warm": engine.warm,
         "self_test": engine.self_test,
+        "try_out": engine.try_out,
         "predict": engine.predict,
         "train": engine.train,
         "forget": engine.forget,
@@ -79,6 +80,17 @@ class _Engine:
         device = runtime.device(str(body.get("device", "auto")))
         tested = self_test(models.get(body, device, context.check_cancel))
         return {**tested, "device": runtime.describe(device), "versions": runtime.versions}
+
+    def try_out(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Run a model that nobody has run yet on the noise it is given; its raw answer goes into ``output``."""
+        from napari_medcnn.engine.loading import try_out
+
+        runtime, models = self._ready()
+        device = runtime.device(str(body.get("device", "auto")))
+        loaded = models.get(body, device, context.check_cancel)
+        output = _array(body, "output", "r+")
+        output[...] = try_out(loaded, np.array(_array(body, "input")), output.shape)
+        return {"device": runtime.describe(device), "versions": runtime.versions}
 
     def predict(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Run a model on a scan; the mask goes into the arrays the request names."""

@@ -236,6 +236,35 @@ def self_test(loaded: Loaded) -> dict[str, Any]:
     return {"ok": True, "largest_difference": difference, "shape": list(got.shape)}
 
 
+def try_out(loaded: Loaded, given: Any, shape: tuple[int, ...]) -> Any:
+    """Return the network's raw answer, float32, to `given` (1, *spatial, channel), after checking it.
+
+    Raises
+    ------
+    ModelError
+        The answer has not the `shape` its card promises, is not finite, or is no probability although the card says so.
+    """
+    name = loaded.spec.name
+    try:
+        with keras.device(loaded.device):
+            got = keras.ops.convert_to_numpy(keras.ops.cast(loaded.model(given, training=False), "float32"))
+    except _LOAD_ERRORS as error:
+        words = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{name}: the network does not run on an input of {given.shape[1:]} ({type(error).__name__}: {words})"
+        ) from error
+    if got.shape != shape:
+        raise ModelError(
+            f"{name}: for an input of {given.shape[1:]} expected an output of {shape[1:]}, got {got.shape[1:]}; a "
+            "segmentation network must answer at the size it is asked"
+        )
+    if not np.isfinite(got).all():
+        raise ModelError(f"{name}: the network answers plain noise with numbers that are not finite; it is damaged")
+    if loaded.spec.activation == "none" and (got.min() < -1e-3 or got.max() > 1 + 1e-3):
+        raise ModelError(f"{name}: expected probabilities from 0 to 1, got {got.min():.3g} to {got.max():.3g}")
+    return got
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file."""
     digest = hashlib.sha256()

@@ -58,6 +58,22 @@ def scale_linear(data: Channels, in_low: float, in_high: float, out_low: float =
     return values
 
 
+def scale_range(data: Channels) -> Array:
+    """Map each channel's own smallest and largest value onto 0 and 1. Not finite becomes 0; a constant channel too."""
+    values, finite = _as_float(data)
+    for channel in range(values.shape[-1]):
+        plane, good = values[..., channel], finite[..., channel]
+        low = float(plane[good].min()) if good.any() else 0.0
+        spread = float(plane[good].max()) - low if good.any() else 0.0
+        if spread > 0:
+            plane -= low
+            plane /= spread
+        else:
+            plane[:] = FILL
+        plane[~good] = 0.0
+    return values
+
+
 def zscore(data: Channels, nonzero: bool = False) -> Array:
     """Subtract each channel's mean and divide by its standard deviation (population, ddof 0).
 

@@ -42,6 +42,7 @@ STEPS: Mapping[str, Callable[..., Float32]] = {
     "clip": intensity.clip,
     "percentile_clip": intensity.percentile_clip,
     "scale_linear": intensity.scale_linear,
+    "scale_range": intensity.scale_range,
     "zscore": intensity.zscore,
     "fixed_zscore": intensity.fixed_zscore,
     "local_normalise": intensity.local_normalise,

@@ -77,6 +77,11 @@ def read_package(path: Path | str) -> Package:
     try:
         if path.is_dir():
             return _read_folder(path, path)
+        if path.suffix == ".keras" and path.is_file():
+            raise ModelError(
+                f"{path.name}: this is a bare network, which does not say how a scan is prepared for it; add it once "
+                f"with: medcnn models --add {path.name}"
+            )
         if path.is_file():
             folder = unpacked(path)
             try:
@@ -222,9 +227,15 @@ def _write_arrays(folder: Path, arrays: Mapping[str, Array | None]) -> None:
             np.save(folder / name, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
 
 
-def package_from_keras(keras_path: Path | str, answers: ModelSpec, target: Path | str) -> Path:
+def package_from_keras(
+    keras_path: Path | str,
+    answers: ModelSpec,
+    target: Path | str,
+    test_input: Array | None = None,
+    test_output: Array | None = None,
+) -> Path:
     """Make a package of a bare ``.keras`` file and what the user answered about it; see `write_package`."""
-    return write_package(target, answers, keras_path)
+    return write_package(target, answers, keras_path, test_input, test_output)
 
 
 def shipped_folder() -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medcnn.errors import IncompleteFileError, ModelError, UnsafeModelError
+from napari_medcnn.io import keras_ends
 from napari_medcnn.io.keras_classes import (
     ACTIVATIONS,
     LAYERS,
@@ -51,7 +52,8 @@ def check_keras_file(path: Path | str, allowed_custom: tuple[str, ...] = ()) -> 
     -------
     dict
         ``name``, ``keras_version``, ``date_saved``, ``input_shapes`` (None where free), ``out_channels`` (None if it
-        cannot be read off), ``layers`` (class name -> how many), ``custom`` (trusted names in use), ``compile_foreign``
+        cannot be read off), ``ends`` (see `keras_ends.ends`), ``layers`` (class name -> how many), ``custom`` (trusted
+        names in use), ``compile_foreign``
         (names in the training part that stock Keras lacks: load with ``compile=False``), ``bytes``, ``sha256``.
 
     Raises
@@ -90,6 +92,7 @@ def check_keras_file(path: Path | str, allowed_custom: tuple[str, ...] = ()) -> 
         "date_saved": str(metadata.get("date_saved", ""))[:40],
         "input_shapes": inputs,
         "out_channels": channels,
+        "ends": keras_ends.ends(config),
         "layers": dict(layers),
         "custom": sorted(used),
         "compile_foreign": sorted(_foreign(training)),
