@@ -32,7 +32,7 @@ import numpy as np
 
 from napari_medcnn.annotation.history import Step
 from napari_medcnn.annotation.liveness import write_lock
-from napari_medcnn.core.geometry import Array, Geometry
+from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import ProjectError, SaveError
 
@@ -266,18 +266,6 @@ def lock_of(path: Path) -> Path:
     return path.with_suffix(".lock")
 
 
-def geometry_to_json(geometry: Geometry) -> dict[str, Any]:
-    """Return a grid in plain JSON types; floats keep every bit."""
-    return {
-        "shape": list(geometry.shape),
-        "spacing_mm": list(geometry.spacing_mm),
-        "origin_lps": list(geometry.origin_lps),
-        "direction": geometry.direction.tolist(),
-        "spacing_known": geometry.spacing_known,
-        "orientation_known": geometry.orientation_known,
-    }
-
-
 def _header(base: LabelMap, info: JournalInfo) -> dict[str, Any]:
     array = base.array
     return {
@@ -286,7 +274,7 @@ def _header(base: LabelMap, info: JournalInfo) -> dict[str, Any]:
         "case": info.case,
         "source": dict(info.source),
         "name": base.name,
-        "geometry": geometry_to_json(base.geometry),
+        "geometry": base.geometry.to_json(),
         "labels": base.labels.to_json(),
         "dtype": array.dtype.newbyteorder("<").str,
         "shape": list(array.shape),

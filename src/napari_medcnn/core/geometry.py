@@ -10,6 +10,7 @@ the identity direction is ``"LPS"``.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,6 +136,41 @@ class Geometry:
         spacing = (float(lengths[2]), float(lengths[1]), float(lengths[0]))
         origin = (float(affine[0, 3]), float(affine[1, 3]), float(affine[2, 3]))
         return cls(shape, spacing, origin, affine[:3, :3] / lengths, **known)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; numbers come back bit for bit."""
+        return {
+            "shape": list(self.shape),
+            "spacing_mm": list(self.spacing_mm),
+            "origin_lps": list(self.origin_lps),
+            "direction": self.direction.tolist(),
+            "spacing_known": self.spacing_known,
+            "orientation_known": self.orientation_known,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Geometry:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        GeometryError
+            An entry is missing or not usable.
+        """
+        try:
+            z, y, x = (int(n) for n in data["shape"])
+            return cls(
+                (z, y, x),
+                tuple(data["spacing_mm"]),
+                tuple(data["origin_lps"]),
+                np.array(data["direction"], dtype=np.float64),
+                spacing_known=bool(data["spacing_known"]),
+                orientation_known=bool(data["orientation_known"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise GeometryError(
+                f"geometry: expected shape, spacing, origin and direction, got {sorted(data)}"
+            ) from error
 
     @property
     def affine_lps(self) -> Float:
