@@ -16,7 +16,7 @@ from cases import ANISOTROPIC_MM
 from napari_medcnn.annotation import journal as journal_module
 from napari_medcnn.annotation.history import History, Step
 from napari_medcnn.annotation.journal import Journal, JournalInfo, lock_of
-from napari_medcnn.annotation.recovery import find_recoverable
+from napari_medcnn.annotation.recovery import find_recoverable, remove_empty
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
@@ -188,6 +188,47 @@ def test_no_steps_or_no_folder_is_nothing_to_recover(tmp_path: Path) -> None:
     (tmp_path / "00000010-x.strokes").write_bytes(os.urandom(500))
     assert find_recoverable(tmp_path) == []
     assert find_recoverable(tmp_path / "absent") == []
+
+
+def aged(path: Path) -> Path:
+    os.utime(path, (time.time() - 3600,) * 2)
+    return path
+
+
+def test_journals_without_a_stroke_go_and_all_others_stay(tmp_path: Path) -> None:
+    """What a session leaves that is killed before its first stroke is nothing; a torn stroke is not nothing."""
+    never, _, _ = abandoned(tmp_path, 0)
+    one, _, _ = abandoned(tmp_path, 1)
+    whole = one.read_bytes()
+    base_end = _second_end(whole)
+    only_base, torn = tmp_path / "00000007-a.strokes", tmp_path / "00000008-b.strokes"
+    only_base.write_bytes(whole[:base_end])
+    torn.write_bytes(whole[:-1])
+    damaged = bytearray(whole)
+    damaged[base_end - 1] ^= 1
+    (tmp_path / "00000009-c.strokes").write_bytes(damaged)
+    (tmp_path / "00000010-d.strokes").write_bytes(b"")
+    young = tmp_path / "00000011-e.strokes"
+    young.write_bytes(b"")
+    for path in set(tmp_path.glob("*.strokes")) - {young}:
+        aged(path)
+    live = Journal.create(tmp_path, mask(), JournalInfo("x"))
+    aged(live.path)
+    assert remove_empty(tmp_path) == 3
+    assert not never.exists() and not only_base.exists()
+    assert sorted(p.name for p in tmp_path.glob("*.strokes")) == sorted(
+        [one.name, torn.name, "00000009-c.strokes", young.name, live.path.name]
+    )
+    live.close(saved=True)
+    assert remove_empty(tmp_path / "not there") == 0
+
+
+def _second_end(whole: bytes) -> int:
+    """Where the frame of the first mask ends: magic line, then twice length, checksum, counter (16 bytes) and body."""
+    at = whole.index(b"\n") + 1
+    for _ in range(2):
+        at += 16 + int.from_bytes(whole[at : at + 4], "little")
+    return at
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:

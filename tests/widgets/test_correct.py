@@ -164,7 +164,7 @@ def test_strokes_of_a_killed_session_come_back(bench, make_desk) -> None:
     other = make_desk()
     texts = [w.text() for w in other.dock.start.findChildren(type(other.dock.message))]
     assert any(t.startswith("CT phantom: 3 strokes") for t in texts), texts
-    other.dock._recover(found)
+    other.dock.recovering.recover(found)
     other.until(lambda: other.dock.layers.mask is not None)
     other.idle()
     np.testing.assert_array_equal(other.dock.layers.mask.data, expected)

@@ -154,6 +154,23 @@ def test_wheel_is_slice_on_volumes_and_zoom_with_ctrl(desk) -> None:
     assert dims.current_step[0] == start and camera.zoom > zoom
 
 
+def test_shift_wheel_is_the_brush_while_correcting_and_nothing_else(desk) -> None:
+    desk.open("phantom")
+    desk.empty_mask()
+    dims, camera, mask = desk.viewer.dims, desk.viewer.scene.camera, desk.dock.layers.mask
+    mask.brush_size = 10
+    start, zoom = dims.current_step[0], camera.zoom
+    desk.wheel(1, Qt.KeyboardModifier.ShiftModifier)
+    assert mask.brush_size == 12 and desk.dock.correct.brush.value() == 12  # a fifth more
+    desk.wheel(-1, Qt.KeyboardModifier.ShiftModifier)
+    desk.wheel(-1, Qt.KeyboardModifier.ShiftModifier)
+    assert mask.brush_size == 8 and desk.dock.correct.brush_words.text() == "8 px"
+    assert (dims.current_step[0], camera.zoom) == (start, zoom)
+    desk.dock.tabs.setCurrentIndex(0)
+    desk.wheel(1, Qt.KeyboardModifier.ShiftModifier)
+    assert mask.brush_size == 8
+
+
 def test_wheel_zooms_pictures(desk) -> None:
     desk.open("fundus")
     zoom = desk.viewer.scene.camera.zoom

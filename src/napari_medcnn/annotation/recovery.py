@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,36 @@ def find_recoverable(folder: Path) -> list[Recovery]:
             if steps:
                 found.append(Recovery(path, info, steps, path.stat().st_mtime, _geometry(header["geometry"])))
     return found
+
+
+def remove_empty(folder: Path, older_than_seconds: float = 60.0) -> int:
+    """Remove journals without a stroke that killed sessions left; return how many went.
+
+    Only a journal that ends right after its first mask, or before it was begun, goes: where anything follows, a
+    person may have worked.  Younger files are left alone, because a session may just be starting one; so are those
+    of processes that live.  What cannot be removed stays.
+    """
+    removed = 0
+    for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
+        with contextlib.suppress(OSError):
+            if is_held(lock_of(path)) or time.time() - path.stat().st_mtime < older_than_seconds:
+                continue
+            if _holds_no_stroke(path):
+                path.unlink()
+                lock_of(path).unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _holds_no_stroke(path: Path) -> bool:
+    """Return True if nothing follows the first mask; a frame that is damaged or cut may have been work."""
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        if size <= len(MAGIC):
+            file.seek(0)
+            return MAGIC.startswith(file.read())
+        lengths = [len(body) for body in _frames(file)]
+    return len(lengths) <= 2 and len(MAGIC) + sum(FRAME.size + n for n in lengths) == size
 
 
 def _frames(file: BinaryIO) -> Iterator[bytes]:

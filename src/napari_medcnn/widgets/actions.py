@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.viewing import Viewing
 
@@ -43,8 +44,9 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
 class MouseHooks:
     """Our mouse callbacks, first in napari's lists: they decide before a layer's tool hears of a press."""
 
-    def __init__(self, viewer: Any, viewing: Viewing, strokes: Strokes) -> None:
+    def __init__(self, viewer: Any, viewing: Viewing, strokes: Strokes, correcting: Correcting) -> None:
         self._hooks = (
+            (viewer.mouse_wheel_callbacks, correcting.on_wheel),
             (viewer.mouse_wheel_callbacks, viewing.on_wheel),
             (viewer.mouse_drag_callbacks, viewing.on_drag),
             (viewer.mouse_drag_callbacks, strokes.on_press),

@@ -25,6 +25,7 @@ class Correcting(QObject):
         self._layers = session.layers
         self._tool = "paint"
         self._last_class = 1
+        self._correct = False
         tab.tool_chosen.connect(self.use_tool)
         tab.brush_changed.connect(self._set_brush)
         tab.class_added.connect(session.add_class)
@@ -54,6 +55,7 @@ class Correcting(QObject):
 
     def show_mode(self, correct: bool) -> None:
         """In Correct the mask has its tool; in Read the mouse moves the picture."""
+        self._correct = correct
         if self._layers.mask is None:
             return
         if correct:
@@ -95,6 +97,14 @@ class Correcting(QObject):
             size = float(mask.brush_size)
             size = max(size + 1, size * 1.2) if step > 0 else min(size - 1, size / 1.2)
             self._set_brush(int(np.clip(round(size), 1, LARGEST_BRUSH)))
+
+    def on_wheel(self, _viewer: Any, event: Any) -> None:
+        """Shift+wheel makes the brush larger or smaller; some systems turn the wheel sideways for Shift."""
+        if self._correct and tuple(event.modifiers) == ("Shift",) and self._layers.mask is not None:
+            turns = float(event.delta[1]) or float(event.delta[0])
+            if turns:
+                self.step_brush(1 if turns > 0 else -1)
+            event.handled = True
 
     def _set_brush(self, size: int) -> None:
         if self._layers.mask is not None:

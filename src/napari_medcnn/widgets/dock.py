@@ -9,11 +9,9 @@ from typing import Any
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
-from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs import doctor
-from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.actions import MouseHooks, actions_of
 from napari_medcnn.widgets.ai_tab import AiTab
 from napari_medcnn.widgets.correct_tab import CorrectTab
@@ -25,7 +23,9 @@ from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.names import without_names
 from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, copy_text, scrolling
+from napari_medcnn.widgets.recovering import Recovering
 from napari_medcnn.widgets.running import RUN, Running
 from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN, ScanTab
 from napari_medcnn.widgets.session import Session
@@ -58,6 +58,7 @@ class MedcnnDock(QWidget):
         self._viewer = napari_viewer
         self._closed = False
         self._host: HostWindow | None = None
+        self._said = ""
         self.preferences: Preferences = read_preferences()
         self.dialogs = Dialogs(self)
         self.tasks = Tasks(self)
@@ -71,9 +72,10 @@ class MedcnnDock(QWidget):
         self.running = Running(self.ai, self.session, self.tasks, self.link, self._fresh_preferences)
         self.running.follow_time(self._frame)
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
+        self.recovering = Recovering(self, self._on_failed)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
         self._connect()
-        self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes)
+        self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes, self.correcting)
         self._show_mode()
         QTimer.singleShot(0, self._begin)
 
@@ -111,8 +113,6 @@ class MedcnnDock(QWidget):
             page.open_folder.connect(self._ask_folder)
         self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
-        self.start.recover.connect(self._recover)
-        self.start.discard.connect(self._discard)
         self.scan.item_chosen.connect(self.session.open_item)
         self.scan.preset.connect(self.viewing.use_preset)
         self.scan.close_scan.connect(self._ask_close_scan)
@@ -127,7 +127,7 @@ class MedcnnDock(QWidget):
         self.header.cancel_asked.connect(self.cancel)
         self.header.keys_asked.connect(self.show_keys)
         self.header.layers_shown.connect(self.show_napari_docks)
-        self.header.names_hidden.connect(lambda _hidden: self._show_found())
+        self.header.names_hidden.connect(self._hide_names)
         self.link.changed.connect(self.header.show_engine)
         self.tasks.changed.connect(self._on_tasks)
         self.tabs.currentChanged.connect(lambda _index: self._show_mode())
@@ -145,10 +145,11 @@ class MedcnnDock(QWidget):
             return
         if self.window() is not self:
             self._host = HostWindow(self, lambda: self._closed or self.may_close(), self.shut_down)
+            self._host.taken_out.connect(self._taken_out)
             self.show_napari_docks(False)
         self.link.start()
         self.running.find_models()
-        self.tasks.start("Recovery", jobs.recoverable(), self.start.offer, self._on_failed)
+        self.recovering.look()
         self.layers.warm_up()
 
     def show_napari_docks(self, shown: bool) -> None:
@@ -170,6 +171,16 @@ class MedcnnDock(QWidget):
         if event.type() == QEvent.Type.DeferredDelete:
             self.shut_down()
         return bool(super().event(event))
+
+    def _taken_out(self, name: str) -> None:
+        """The dock's own x: napari takes it out of the window unasked, so it goes back in if work is not saved."""
+        if self._closed:
+            return
+        if self.may_close():
+            self.shut_down()
+            self.deleteLater()
+        else:
+            self._viewer.window.add_dock_widget(self, name=name, area="right")
 
     def may_close(self) -> bool:
         """Ask about unsaved corrections; True if closing may go on."""
@@ -255,8 +266,9 @@ class MedcnnDock(QWidget):
         self.running.cancel()
 
     def say(self, words: str) -> None:
-        """Show one line below the header, "" for none."""
-        self.message.setText(words)
+        """Show one line below the header, "" for none; without names while they are hidden."""
+        self._said = words
+        self.message.setText(without_names(words, self.session.names) if self.header.hides_names else words)
         self.message.setVisible(bool(words))
 
     def show_keys(self) -> None:
@@ -312,26 +324,6 @@ class MedcnnDock(QWidget):
         if self.may_close():
             self.session.close_scan()
 
-    def _recover(self, recovery: Recovery) -> None:
-        """Open the scan the work belongs to, then bring the work back; the journal knows no paths, so ask."""
-        item = str(recovery.info.source.get("item", ""))
-        scan: Path | str | None = item.removeprefix("sample:") if item.startswith("sample:") else None
-        if scan is None:
-            self.say(f"Choose the scan {recovery.info.case}; Cancel shows the mask alone.")
-            scan = self.dialogs.open_file()
-        if scan is None:
-            self.session.recover(recovery)
-        else:
-            self.session.open_then(scan, lambda: self.session.recover(recovery))
-
-    def _discard(self, recovery: Recovery) -> None:
-        if self.dialogs.sure(f"Delete {recovery.steps} unsaved strokes of {recovery.info.case}?"):
-            try:
-                recovery.discard()
-            except MedcnnError as error:
-                self._on_failed(error)
-            self.tasks.start("Recovery", jobs.recoverable(), self.start.offer, self._on_failed)
-
     def _fresh_preferences(self) -> Preferences:
         self.preferences = read_preferences()
         return self.preferences
@@ -361,6 +353,11 @@ class MedcnnDock(QWidget):
         if found is not None and len(found.items) > 1:
             self.pages.setCurrentIndex(1)
             self.tabs.setCurrentIndex(_SCAN)
+
+    def _hide_names(self, hidden: bool) -> None:
+        self._show_found()
+        self.layers.hide_names(hidden)
+        self.say(self._said)
 
     def _on_mask(self) -> None:
         if self.layers.mask is not None:

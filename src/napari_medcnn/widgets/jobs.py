@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
-from napari_medcnn.annotation.recovery import Recovery, find_recoverable
+from napari_medcnn.annotation.recovery import Recovery, find_recoverable, remove_empty
 from napari_medcnn.core import paths
 from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
 from napari_medcnn.core.labels import LabelSet
@@ -172,6 +172,7 @@ def recoverable() -> Work:
 
     def work(cancel: Cancel) -> Events:
         yield Progress(None, "Looking for unsaved work")
+        remove_empty(paths.recovery())
         yield Result(find_recoverable(paths.recovery()))
 
     return work

@@ -90,6 +90,7 @@ KEYS: tuple[Key, ...] = (
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "Next or previous slice (zoom on pictures)"),
     ("Ctrl+wheel", "Zoom"),
+    ("Shift+wheel", "Correct: brush size"),
     ("Right-drag", "Brightness: across is window, up and down is level"),
     ("Middle-drag", "Move the picture"),
     ("Left-drag", "Read: move the picture. Correct: the chosen tool"),

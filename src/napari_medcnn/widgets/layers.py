@@ -54,6 +54,8 @@ class Layers(QObject):
         self._say = say
         self._ours: list[Layer] = []
         self._places: dict[int, dict[str, Any]] = {}
+        self._names: dict[int, str] = {}
+        self._names_hidden = False
         self._restoring = False
         self.scan: Image | None = None
         self.mask: Labels | None = None
@@ -155,6 +157,17 @@ class Layers(QObject):
         self.mask.features = label_features(labels)
         self.mask.metadata[KEY] = {**self.mask.metadata[KEY], "labels": labels}
 
+    def hide_names(self, hidden: bool) -> None:
+        """Call our layers Scan and Mask, or by their names again; napari's status bar says what the layer is called."""
+        self._names_hidden = hidden
+        for layer in self._ours:
+            self._show_name(layer)
+        self._viewer.status = ""
+
+    def _show_name(self, layer: Layer) -> None:
+        role = str(layer.metadata[KEY]["role"]).capitalize()
+        layer.name = role if self._names_hidden else self._names[id(layer)]
+
     def redraw_mask(self) -> None:
         """Show what was written into the mask's array."""
         if self.mask is not None:
@@ -187,7 +200,7 @@ class Layers(QObject):
         """
         if self.mask is None:
             raise InputError("There is no mask yet; run a model or start an empty mask first.")
-        return mask_from_layer(self.mask.data, self.mask.metadata, self.mask.name)
+        return mask_from_layer(self.mask.data, self.mask.metadata, self._names[id(self.mask)])
 
     # ---- protecting --------------------------------------------------------------------------------------------
 
@@ -195,6 +208,9 @@ class Layers(QObject):
         layer.locked = True
         self._ours.append(layer)
         self._viewer.add_layer(layer)
+        self._names[id(layer)] = layer.name
+        if self._names_hidden:
+            self._show_name(layer)
         self._places[id(layer)] = {name: _copy(getattr(layer, name)) for name in _PLACED}
         layer.events.mode.connect(self._on_mode)
         for name in _PLACED:
@@ -229,6 +245,7 @@ class Layers(QObject):
             return
         self._ours = [ours for ours in self._ours if ours is not layer]
         self._places.pop(id(layer), None)
+        self._names.pop(id(layer), None)
         if layer is self.scan:
             self.scan = None
         if layer is self.mask:

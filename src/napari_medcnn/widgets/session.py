@@ -45,6 +45,8 @@ class Session(QObject):
         self.scan: Volume | None = None
         self.found: Found | None = None
         self.result: Segmentation | Classification | None = None
+        #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
+        self.names: set[str] = set()
         self.labels = LabelSet()
         self.hidden: frozenset[int] = frozenset()
         self.locked: frozenset[int] = frozenset()
@@ -60,6 +62,7 @@ class Session(QObject):
 
     def open_path(self, path: Path) -> None:
         """Look what is there; a single item opens at once, several are listed."""
+        self.names.add(str(path))
         self.tasks.start("Opening", jobs.look(path), self._looked, self.failed.emit)
 
     def open_item(self, item_id: str | None, resample: bool = False) -> None:
@@ -70,6 +73,7 @@ class Session(QObject):
 
     def open_mask(self, path: Path) -> None:
         """Read a mask and lay it over the open scan."""
+        self.names.add(str(path))
         self.tasks.start("Opening", jobs.open_mask(path, self.scan), self.show_opened, self.failed.emit)
 
     def open_sample(self, name: str) -> None:
@@ -80,6 +84,7 @@ class Session(QObject):
 
     def _looked(self, found: Found) -> None:
         self.found = found
+        self.names |= {item.title for item in found.items}
         self.found_changed.emit()
         if len(found.items) == 1:
             self.open_item(None)
@@ -90,6 +95,7 @@ class Session(QObject):
             self.close_mask(keep=True)
             self.layers.close_case()
             self.scan, self.result = opened.scan, None
+            self.names.add(opened.scan.name)
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
             then, self._then = self._then, None
@@ -262,6 +268,7 @@ class Session(QObject):
         except MedcnnError as error:
             self.failed.emit(error)
             return
+        self.names.add(str(path))
         saved_up_to = self.strokes.unsaved
         request = save.SaveRequest(mask, path, self._provenance())
 
@@ -312,6 +319,7 @@ class Session(QObject):
     def save_scores(self, path: Path) -> None:
         """Write the class scores of the case."""
         if self.result is not None:
+            self.names.add(str(path))
             request = save.SaveRequest(self.result, path)
             done = self._scores_saved
             self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, self.failed.emit)

@@ -1,0 +1,33 @@
+"""Taking names of patients off the screen: what a line of words says without them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+HIDDEN = "(name hidden)"
+# What still looks like a file or a path when the known names are gone.
+_PIECE = r"[^\s:;,()]"
+_PATH = re.compile(
+    rf"(?:[A-Za-z]:)?{_PIECE}*[/\\]{_PIECE}*"
+    rf"|{_PIECE}+\.(?:nii|gz|nrrd|nhdr|mha|mhd|dcm|ima|png|jpe?g|tiff?|csv)\b"
+)
+
+
+def without_names(words: str, names: Iterable[str]) -> str:
+    """Return a line without names of scans and files.
+
+    Parameters
+    ----------
+    words
+        Any line; "" stays "".
+    names
+        Names of scans, and paths of files: of a path its file name and its stem are taken out, too.
+    """
+    parts = set()
+    for name in names:
+        parts |= {name, Path(name).name, Path(name).name.partition(".")[0]}
+    for part in sorted((p for p in parts if p.strip()), key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", HIDDEN, words)
+    return _PATH.sub(HIDDEN, words)
