@@ -30,6 +30,7 @@ class AiTab(QWidget):
     cancel_asked = Signal()
     release_asked = Signal()
     refresh_asked = Signal()
+    add_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,10 +47,14 @@ class AiTab(QWidget):
         self.models.setMinimumContentsLength(12)
         self.models.currentIndexChanged.connect(lambda _i: self._choose())
         self.card_button = button("About", self._show_card, "The whole card of this model")
-        models = row(self.models, self.card_button)
-        models.setStretch(0, 1)
+        self.add_button = button("Add a model...", self.add_asked.emit, "A package (zip or rdf.yaml) or a .keras file")
+        models = row(self.card_button, self.add_button, stretch=True)
         layout.addWidget(Text("Model", bold=True))
+        layout.addWidget(self.models)
         layout.addLayout(models)
+        self.adding = Text("")
+        self.adding.hide()
+        layout.addWidget(self.adding)
         self.card = form()
         layout.addLayout(self.card)
         layout.addWidget(line())
@@ -114,6 +119,12 @@ class AiTab(QWidget):
         if name in names:
             self.models.setCurrentIndex(names.index(name))
         return name in names
+
+    def show_adding(self, words: str, busy: bool = False) -> None:
+        """Say how far the adding of a model is, "" for nothing."""
+        self.adding.setText(words)
+        self.adding.setVisible(bool(words))
+        self.add_button.setEnabled(not busy)
 
     def _choose(self) -> None:
         while self.card.rowCount():

@@ -23,6 +23,7 @@ SCANS = (
     "Scans and masks (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.dicom *.png *.jpg *.jpeg *.tif *.tiff "
     "*.bmp);;All files (*)"
 )
+MODELS = "Models (*.keras *.zip rdf.yaml);;All files (*)"
 VOLUME_MASKS = "NIfTI (*.nii.gz);;Segmented NRRD, keeps names and colours (*.seg.nrrd);;MetaImage (*.mha)"
 PICTURE_MASKS = "Indexed PNG (*.png);;NIfTI (*.nii.gz)"
 
@@ -51,6 +52,11 @@ class Dialogs:
     def open_folder(self) -> Path | None:
         """Ask for a folder to open."""
         name = QFileDialog.getExistingDirectory(self._parent, "Open a folder of scans")
+        return Path(name) if name else None
+
+    def add_model(self) -> Path | None:
+        """Ask for a model to add; a package in a folder is chosen by its ``rdf.yaml``."""
+        name, _ = QFileDialog.getOpenFileName(self._parent, "Add a model", "", MODELS)
         return Path(name) if name else None
 
     def save_mask(self, suggestion: str, picture: bool) -> Path | None:

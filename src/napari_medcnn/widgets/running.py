@@ -15,6 +15,7 @@ from napari_medcnn.verbs import models
 from napari_medcnn.verbs.copyable import as_command, as_python
 from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.adding import Adding
 from napari_medcnn.widgets.ai_tab import INSTALL_COMMAND, AiTab
 from napari_medcnn.widgets.engine_link import EngineLink, Preferences
 from napari_medcnn.widgets.session import Session
@@ -37,6 +38,8 @@ class Running(QObject):
         self._preferences = preferences
         self._request: PredictRequest | None = None
         self._frame: Callable[[], int] = lambda: 0
+        self.adding = Adding(tab, tasks, link, preferences)
+        self.adding.failed.connect(self.failed.emit)
         tab.run_asked.connect(self.run)
         tab.cancel_asked.connect(self.cancel)
         tab.release_asked.connect(link.release)
