@@ -27,7 +27,7 @@ def add(path: Path, answers: Path | None, as_json: bool) -> int:
             complain(words)
             sys.stderr.write(template(draft))
             return 1
-        spec = spec_from(draft.facts, read_answers(answers))
+        spec = spec_from(draft.facts, read_answers(answers, draft.answers))
     elif answers is not None:
         complain(f"{path.name}: a package needs no answers; {answers.name} was not read")
     with engines.engine() as engine:

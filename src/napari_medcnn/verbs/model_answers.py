@@ -282,8 +282,10 @@ def _times(sizes: tuple[int | None, ...]) -> str:
     return " x ".join("any" if n is None else str(n) for n in sizes)
 
 
-def read_answers(path: Path | str) -> Answers:
-    """Read ``answers.yaml``: known keys only, each of its own type.
+def read_answers(path: Path | str, draft: Answers | None = None) -> Answers:
+    """Read ``answers.yaml``: known keys only, each of its own type; what is absent or empty stays as in the `draft`.
+
+    The names of classes are never taken from the draft, which only numbers them.
 
     Raises
     ------
@@ -301,7 +303,7 @@ def read_answers(path: Path | str) -> Answers:
     if unknown:
         raise InputError(f"{path.name}: unknown key {', '.join(unknown)[:80]}; expected {', '.join(known)}")
     given = {key: _typed(path.name, key, value) for key, value in data.items() if value is not None}
-    return Answers(**given)
+    return replace(draft or Answers(), **{"classes": (), **given})
 
 
 def _typed(file: str, key: str, value: Any) -> Any:

@@ -107,8 +107,8 @@ def open_model(model: Path | str) -> Package:
     path = find_model(model)
     if path.suffix.lower() == ".keras":
         raise ModelError(
-            f"{path.name}: a bare .keras file does not say how scans are prepared for it; add it once as a package "
-            "(in Python: predict(..., spec=ModelSpec(...)))."
+            f"{path.name}: a bare .keras file does not say how scans are prepared for it; add it once with: "
+            f"medcnn models --add {path.name} (in Python: predict(..., spec=ModelSpec(...)))."
         )
     return read_package(path)
 
