@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -93,12 +94,12 @@ class Desk:
     def open(self, sample: str) -> None:
         self.dock.open_sample(sample)
         self.until(lambda: self.dock.session.scan is not None and not self.dock.tasks.names())
-        self.idle()
+        self.idle(0.05)
 
     def run(self, model: str) -> None:
         self.start_run(model)
         self.until(lambda: not self.dock.tasks.names())
-        self.idle()
+        self.idle(0.05)
 
     def start_run(self, model: str) -> None:
         self.dock.tabs.setCurrentIndex(1)
@@ -111,7 +112,7 @@ class Desk:
         self.idle(0.05)
         self.click(self.dock.correct.empty)
         self.until(lambda: self.dock.layers.mask is not None)
-        self.idle()
+        self.idle(0.05)
 
     def click(self, button: Any) -> None:
         assert button.isVisible() and button.isEnabled(), button.text()
@@ -151,6 +152,23 @@ class Desk:
         )
         QApplication.sendEvent(self.native, event)
         self.idle(0.05)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_collections() -> Iterator[None]:
+    """Leave what imports made out of every search for garbage: napari's fixture searches five times a test.
+
+    Done before the first window, so a window that is not let go is found as before.
+    """
+    import napari.viewer
+
+    from napari_medcnn.widgets import dock
+
+    assert napari.viewer and dock
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,7 @@ def test_misfit_is_said_in_words_and_run_stays_off(desk) -> None:
     assert not desk.dock.ai.run.isEnabled()
 
 
+@pytest.mark.proof  # a speed; benchmarks/window.py prints it
 def test_longest_stall_from_run_to_result(desk, record_property) -> None:
     desk.open("fundus")
     desk.run("tiny-photo")  # the first run of a session also loads code; the second is what a person waits for
