@@ -101,6 +101,22 @@ def test_cancel_in_the_form_adds_nothing(desk, own: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.gui
+def test_a_network_dropped_on_the_dock_is_a_model_to_add(desk, own: Path, tmp_path: Path) -> None:
+    desk.dock.open_path(network(tmp_path, conv(1)))
+    desk.until(lambda: desk.dock.running.adding.form is not None)
+    form = desk.dock.running.adding.form
+    assert desk.dock.ai.isVisible() and form.isVisible()
+    choose(form.values, "each image: mean")
+    desk.order(slow=5)
+    desk.click(form.add)
+    desk.until(lambda: "Window" in desk.dock.ai.adding.text())
+    assert desk.dock.header.cancel.isVisible()
+    desk.click(desk.dock.header.cancel)
+    desk.until(desk.dock.ai.add_button.isEnabled)
+    assert list(own.iterdir()) == []
+
+
+@pytest.mark.gui
 def test_a_package_needs_no_form_and_a_second_one_of_its_name_is_refused(desk, own: Path, tmp_path: Path) -> None:
     folder = package(tmp_path / "from", segmenter("given"))
     ask(desk, folder / "rdf.yaml")

@@ -12,7 +12,9 @@ from qtpy.QtWidgets import QStackedWidget, QTabWidget, QWidget
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs import doctor
+from napari_medcnn.verbs.add_model import is_bare
 from napari_medcnn.widgets.actions import MouseHooks, actions_of
+from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.ai_tab import AiTab
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.correcting import Correcting
@@ -246,8 +248,12 @@ class MedcnnDock(QWidget):
             self.tabs.setCurrentIndex(_SCAN if self.tabs.currentIndex() == _CORRECT else _CORRECT)
 
     def open_path(self, path: Path) -> None:
-        """Open a file or folder; unsaved corrections are asked about first."""
-        if self.may_close():
+        """Open a file or folder; unsaved corrections are asked about first. A bare network is a model to add."""
+        if is_bare(path):
+            self.pages.setCurrentIndex(1)
+            self.tabs.setCurrentIndex(_AI)
+            self.running.adding.add(Path(path))
+        elif self.may_close():
             self.say("")
             self.session.open_path(Path(path))
 
@@ -366,7 +372,7 @@ class MedcnnDock(QWidget):
         self._show_mode()
 
     def _on_tasks(self) -> None:
-        named = [name for name in self.tasks.names() if name in (RUN, "Opening", "Saving", CHECK)]
+        named = [name for name in self.tasks.names() if name in (RUN, ADD, "Opening", "Saving", CHECK)]
         self.header.show_cancel(bool(named))
 
     def _on_failed(self, error: MedcnnError) -> None:
