@@ -167,17 +167,18 @@ def evaluate(data: Path, out: Path) -> None:
     model.set_weights(trained.get_weights())
     thresholds = np.round(np.arange(0.3, 0.71, 0.05), 2)
     scores = {c: probabilities(model, photograph(data, c)) for c in TRAINING + VALIDATION}
-    on_training = [np.mean([dice(mask_of(scores[c], t), observer(data, c)) for c in TRAINING]) for t in thresholds]
-    threshold = float(thresholds[int(np.argmax(on_training))])
-    ours = {c: dice(mask_of(scores[c], threshold), observer(data, c)) for c in VALIDATION}
+    by_threshold = [{c: dice(mask_of(scores[c], t), observer(data, c)) for c in scores} for t in thresholds]
+    training, validation = ([float(np.mean([d[c] for c in s])) for d in by_threshold] for s in (TRAINING, VALIDATION))
+    best = int(np.argmax(training))
+    threshold, ours = float(thresholds[best]), {c: by_threshold[best][c] for c in VALIDATION}
     draws = np.random.default_rng(SEED).choice(list(ours.values()), (10_000, len(ours))).mean(axis=1)
     result = {
         "dice_per_image": ours,
         "dice_mean": float(np.mean(list(ours.values()))),
         "dice_mean_95_percent_bootstrap_over_images": np.percentile(draws, [2.5, 97.5]).tolist(),
         "second_observer_dice": {c: dice(observer(data, c, "2ndHO"), observer(data, c)) for c in VALIDATION},
-        "training_dice_mean": float(max(on_training)),
         "threshold": threshold,
+        "dice_by_threshold": {"at": thresholds.tolist(), "training": training, "validation": validation},
         "parameters": model.count_params(),
         "training_minutes": json.loads((out / "state.json").read_text())["seconds"] / 60,
         "seed": SEED,

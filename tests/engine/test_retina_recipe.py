@@ -18,17 +18,26 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 @pytest.fixture
 def recipe(monkeypatch):
-    """Return the recipe cut down to two epochs of two tiny batches."""
+    """Yield the recipe cut down to two epochs of two tiny batches."""
     monkeypatch.syspath_prepend(str(RECIPES))
     spec = importlib.util.spec_from_file_location("retina_vessels", RECIPES / "retina_vessels.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "retina_vessels", module)
     spec.loader.exec_module(module)
-    for name, value in {"EPOCHS": 2, "STEPS": 2, "BATCH": 1, "PATCH": 32, "BASE": 4, "MOST": 8}.items():
+    for name, value in {
+        "EPOCHS": 2,
+        "STEPS": 2,
+        "BATCH": 1,
+        "PATCH": 32,
+        "BASE": 4,
+        "MOST": 8,
+        "PRECISION": "float32",
+    }.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, "TRAINING", ["01L"])
     monkeypatch.setattr(module, "VALIDATION", ["09L"])
-    return module
+    yield module
+    keras.config.set_dtype_policy("float32")  # the recipe trains in half precision; the next test does not
 
 
 @pytest.fixture
