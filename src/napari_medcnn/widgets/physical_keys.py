@@ -17,7 +17,10 @@ _EVDEV = {10 + n: (n + 1) % 10 for n in range(10)}  # X11 and Wayland: evdev's 2
 _PC = {2 + n: (n + 1) % 10 for n in range(10)}  # Windows: scan codes of set 1
 _MAC = {18: 1, 19: 2, 20: 3, 21: 4, 23: 5, 22: 6, 26: 7, 28: 8, 25: 9, 29: 0}  # kVK_ANSI_1 to kVK_ANSI_0
 
-_KEYS = {n: getattr(Qt.Key, f"Key_{n}") for n in range(10)}
+_KEYS = (
+    Qt.Key.Key_0, Qt.Key.Key_1, Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4,
+    Qt.Key.Key_5, Qt.Key.Key_6, Qt.Key.Key_7, Qt.Key.Key_8, Qt.Key.Key_9,
+)  # fmt: skip
 
 
 def digit_of(platform: str, scan_code: int, virtual_key: int) -> int | None:
