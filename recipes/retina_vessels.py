@@ -4,9 +4,9 @@
     python recipes/retina_vessels.py DATA OUT --evaluate  # writes OUT/final.keras, scores.json and spec.json
 
 DATA holds Image_01L.jpg, Image_01L_1stHO.png, Image_01L_2ndHO.png and so on. Children 01 to 08 train; 09 and 10, both
-eyes, are the validation, fixed beforehand; the threshold is chosen on the training children. Two earlier networks'
-masks of the validation were looked at, and `choroid` answers what was seen there, so the validation score is a little
-optimistic. Patches are turned, flipped, scaled, darkened and blurred for other cameras.
+eyes, are the validation, fixed beforehand. Several earlier networks' masks of the validation were looked at: the
+preparation and `choroid` answer what was seen there, so the score is somewhat optimistic. The threshold is the
+network's own 0.5: on the training children the Dice is flat from 0.30 to 0.50; scores.json holds the whole curve.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from napari_medcnn.imaging.pipeline import plan, prepare, restore_scores
 
 SEED, EPOCHS, STEPS, BATCH, PATCH, BASE, MOST = 20261121, 30, 100, 4, 256, 16, 128
 SHAPES = AffineRange(zoom=(0.65, 1.45), stretch=0.08, shear=0.08, mirror=True)
+THRESHOLD = 0.5
 PRECISION = "mixed_bfloat16"  # 1.5 times as fast where the processor has bfloat16; "float32" elsewhere
 TRAINING = [f"{child:02d}{eye}" for child in range(1, 9) for eye in "LR"]
 VALIDATION = [f"{child:02d}{eye}" for child in (9, 10) for eye in "LR"]
@@ -169,15 +170,14 @@ def evaluate(data: Path, out: Path) -> None:
     scores = {c: probabilities(model, photograph(data, c)) for c in TRAINING + VALIDATION}
     by_threshold = [{c: dice(mask_of(scores[c], t), observer(data, c)) for c in scores} for t in thresholds]
     training, validation = ([float(np.mean([d[c] for c in s])) for d in by_threshold] for s in (TRAINING, VALIDATION))
-    best = int(np.argmax(training))
-    threshold, ours = float(thresholds[best]), {c: by_threshold[best][c] for c in VALIDATION}
+    ours = {c: by_threshold[int(np.argmin(abs(thresholds - THRESHOLD)))][c] for c in VALIDATION}
     draws = np.random.default_rng(SEED).choice(list(ours.values()), (10_000, len(ours))).mean(axis=1)
     result = {
         "dice_per_image": ours,
         "dice_mean": float(np.mean(list(ours.values()))),
         "dice_mean_95_percent_bootstrap_over_images": np.percentile(draws, [2.5, 97.5]).tolist(),
         "second_observer_dice": {c: dice(observer(data, c, "2ndHO"), observer(data, c)) for c in VALIDATION},
-        "threshold": threshold,
+        "threshold": THRESHOLD,
         "dice_by_threshold": {"at": thresholds.tolist(), "training": training, "validation": validation},
         "parameters": model.count_params(),
         "training_minutes": json.loads((out / "state.json").read_text())["seconds"] / 60,
@@ -186,7 +186,7 @@ def evaluate(data: Path, out: Path) -> None:
     }
     model.save(out / "final.keras")
     (out / "scores.json").write_text(json.dumps(result, indent=2))
-    (out / "spec.json").write_text(json.dumps(card(threshold, result).to_json(), indent=2))
+    (out / "spec.json").write_text(json.dumps(card(THRESHOLD, result).to_json(), indent=2))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def card(threshold: float, scores: Mapping[str, Any]) -> ModelSpec:
         ),
         limits=(
             "Trained on one camera and on children. Choroidal vessels of pale fundi, haemorrhages and dark scars may "
-            "be taken for vessels; the finest vessels are broken up. Not tested on disease."
+            "be taken for vessels; the finest vessels are broken up. Not tested on disease. Validation images were "
+            "looked at while earlier networks were made, so the scores are somewhat optimistic. The threshold is 0.5; "
+            "the one best on the training images, 0.35, gives a mean Dice of 0.787."
         ),
         scores=dict(scores),
     )
