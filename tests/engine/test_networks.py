@@ -58,7 +58,8 @@ def test_parameter_counts_follow_the_formula(dimensions, inputs, outputs, base, 
 
 def test_max_filters_caps_the_coarse_levels():
     # 2D, 1 -> 1, filters 4, 8, 8 instead of 4, 8, 16, no norm (bias):
-    # down 9*4+4 + 9*16+4, 9*32+8 + 9*64+8, bottom 2*(9*64+8); up 4*64+8, 9*128+8 + 9*64+8; 4*32+4, 9*32+4 + 9*16+4; head 5
+    # down 9*4+4, 9*16+4, 9*32+8, 9*64+8; bottom twice 9*64+8; up 4*64+8, 9*128+8, 9*64+8; 4*32+4, 9*32+4, 9*16+4;
+    # head 4+1
     by_hand = 40 + 148 + 296 + 584 + 2 * 584 + 264 + 1160 + 584 + 132 + 292 + 148 + 5
     assert networks.unet(2, 1, 1, 4, 3, norm="none", max_filters=8).count_params() == by_hand
 
