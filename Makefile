@@ -7,7 +7,7 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 PYTEST := scripts/display.sh $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types oracles proof bench docs venv format clean
+.PHONY: help demo test lint types oracles packages proof bench docs venv format clean
 
 help:
 	@echo "make demo        the fundus photograph, segmented, in a napari window (without a display: files in demo/)"
@@ -68,6 +68,10 @@ bench: venv
 
 oracles: venv
 	@scripts/oracles.sh
+
+# The shipped packages, by other people's validator, oldest and newest release, network blocked.
+packages: venv
+	@MEDCNN_PACKAGES_ONLY=1 scripts/oracles.sh
 
 clean:
 	rm -rf build dist demo bench-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
