@@ -261,3 +261,15 @@ def test_dropped_task_closes_its_generator(qtbot) -> None:
     task.drop()
     qtbot.waitUntil(lambda: bool(closed), timeout=3000)
     qtbot.wait(50)
+
+
+def test_the_result_is_scrolled_into_view_and_what_suits_stands_in_one_line(desk) -> None:
+    desk.qt_window.resize(1100, 620)
+    desk.open("fundus")
+    desk.run("tiny-photo")
+    desk.idle()
+    result = desk.dock.ai.result
+    area = desk.dock.tabs.widget(1)
+    top = result.mapTo(area.viewport(), result.rect().topLeft()).y()
+    assert 0 <= top < area.viewport().height()
+    assert desk.dock.ai.fit.text().count("✓") == 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QProgressBar, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QProgressBar, QScrollArea, QWidget
 
 from napari_medcnn.core.results import FitItem
 from napari_medcnn.io.packages import Package
@@ -20,6 +20,12 @@ _MEANING = {"warn": "Look: ", "override": "Careful: ", "stop": "Cannot run: "}
 def fit_line(item: FitItem) -> str:
     """Return one line of the fit check in words."""
     return f"{SIGNS[item.level]}  {_MEANING.get(item.level, '')}{item.topic}: {item.text}"
+
+
+def fit_lines(items: tuple[FitItem, ...]) -> list[str]:
+    """Return a line for everything to look at, and one line for all that suits."""
+    suits = " · ".join(f"{item.topic}: {item.text}" for item in items if item.level == "ok")
+    return [fit_line(item) for item in items if item.level != "ok"] + ([f"{SIGNS['ok']}  {suits}"] if suits else [])
 
 
 class AiTab(QWidget):
@@ -152,7 +158,7 @@ class AiTab(QWidget):
         """Show the fit check, gravest lines first."""
         order = ("stop", "override", "warn", "ok")
         self._fit = tuple(sorted(items, key=lambda item: order.index(item.level)))
-        self.fit.setText("\n".join(fit_line(item) for item in self._fit))
+        self.fit.setText("\n".join(fit_lines(self._fit)))
         self._update()
 
     def show_engine_missing(self, missing: bool) -> None:
@@ -176,6 +182,17 @@ class AiTab(QWidget):
         if fraction is not None:
             self.bar.setValue(round(1000 * fraction))
         self.doing.setText(words)
+
+    def look_at_result(self) -> None:
+        """Scroll down to the result once it has been laid out: on a small screen it stands below the card."""
+        QTimer.singleShot(0, self._scroll_to_result)
+
+    def _scroll_to_result(self) -> None:
+        area = self.parentWidget().parentWidget() if self.parentWidget() is not None else None
+        if isinstance(area, QScrollArea):
+            area.ensureWidgetVisible(self.result)
+            bar = area.verticalScrollBar()
+            bar.setValue(min(bar.value(), self.result.y()))  # taller than the tab: its beginning counts
 
     def show_error(self, words: str) -> None:
         """Show what went wrong, "" for nothing."""

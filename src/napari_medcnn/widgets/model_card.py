@@ -41,15 +41,17 @@ def card_text(package: Package) -> str:
 
 
 def score_words(scores: Mapping[str, Any]) -> str:
-    """Return the published scores in one line: "Dice vessel 0.80"."""
-    return "; ".join(_score_lines(scores))[:_CUT]
+    """Return the scores that have an interval, "Dice vessel 0.79 (0.78 to 0.80), 4 cases"; else the first one."""
+    lines = _score_lines(scores)
+    return "; ".join([line for line in lines if " to " in line] or lines[:1])
 
 
 def _score_lines(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     for metric, classes in scores.items():
+        metric = metric.replace("_", " ").capitalize()
         if not isinstance(classes, Mapping):
-            lines.append(f"{metric} {_number(classes)}")
+            lines.append(f"{metric}: {_number(classes)}")
             continue
         for name, value in classes.items():
             if isinstance(value, Mapping) and "mean" in value:

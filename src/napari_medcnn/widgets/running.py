@@ -126,6 +126,7 @@ class Running(QObject):
             self._tab.result.show_mask(result, predicted.mask.counts if predicted.mask is not None else {})
         else:
             self._tab.result.show_classes(result)
+        self._tab.look_at_result()
         self.finished.emit()
 
     def _failed(self, error: MedcnnError) -> None:
