@@ -25,7 +25,8 @@ def test_ctrl_c_is_130_and_leaves_no_half_file(tmp_path: Path, model: Path) -> N
     orders.write_text(json.dumps({"slow": 60}))
     path = nifti(tmp_path / "scan.nii.gz")
     code = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "import signal, sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job starts with it ignored
         "import fake_engine\n"
         "from napari_medcnn.verbs import engines\n"
         "from napari_medcnn.worker.client import Engine\n"
@@ -39,13 +40,17 @@ def test_ctrl_c_is_130_and_leaves_no_half_file(tmp_path: Path, model: Path) -> N
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ),
     )  # fmt: skip
     lines = []
-    for line in child.stderr:
-        lines.append(line)
-        if "Window" in line:
-            break
-    started = time.monotonic()
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    try:
+        for line in child.stderr:
+            lines.append(line)
+            if "Window" in line:
+                break
+        started = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.communicate()
     assert child.returncode == 130, "".join(lines) + err
     assert time.monotonic() - started < 15
     assert err.splitlines()[-1] == "medcnn: interrupted" and "Traceback" not in err and out == ""
