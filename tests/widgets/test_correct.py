@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -272,3 +273,12 @@ def test_layers_of_ours_cannot_be_moved_or_deleted_by_key(bench) -> None:
     bench.viewer.layers.selection = {mask, scan}
     bench.viewer.layers.remove_selected()
     assert bench.dock.layers.mask is mask and bench.dock.layers.scan is scan
+
+
+def test_a_mask_without_a_model_says_so_beside_the_file(bench, tmp_path: Path) -> None:
+    stroke(bench)
+    bench.dock.dialogs.target = tmp_path / "mine.nii.gz"
+    bench.click(bench.dock.correct.save)
+    bench.until(lambda: bench.dock.header.saved.text() == "saved")
+    record = json.loads((tmp_path / "mine.provenance.json").read_text())
+    assert record["model"] is None and "by hand" in record["notes"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -306,8 +307,11 @@ def test_release_while_starting_leaves_no_process(engine: Engine) -> None:
 
 
 def children() -> list[int]:
-    task = Path(f"/proc/{os.getpid()}/task")
-    return [int(p) for t in task.iterdir() for p in (t / "children").read_text().split()]
+    found: list[int] = []
+    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that just ended
+            found += [int(p) for p in (thread / "children").read_text().split()]
+    return found
 
 
 def test_an_idle_engine_ends(make_engine) -> None:

@@ -6,11 +6,13 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_medcnn import __version__
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.results import Classification, Segmentation
@@ -291,10 +293,17 @@ class Session(QObject):
         self.saved_changed.emit()
         self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, failed)
 
-    def _provenance(self) -> dict[str, Any] | None:
+    def _provenance(self) -> dict[str, Any]:
         """Return how the mask was made, with a note if a person corrected it."""
         if not isinstance(self.result, Segmentation):
-            return None
+            how = "Recovered after a crash" if self._recovery is not None else "Drawn or opened"
+            return {
+                "model": None,
+                "versions": {"napari-medcnn": __version__},
+                "time": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+                "notes": [f"{how}, corrected by hand; no model run is known for this mask."],
+                "research_use": "Research use only, not for diagnosis.",
+            }
         made = self.result.provenance.to_json()
         if self.strokes.unsaved or self.strokes.history.can_undo:
             made["notes"] = [*made.get("notes", []), "Corrected by hand after the model."]
