@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from napari_medcnn.errors import InputError
 
 Device = Literal["auto", "cpu", "gpu"]
+Engine = Literal["auto", "keras", "onnx", "openvino"]
+Precision = Literal["float32", "bfloat16"]
+Slices = Literal["card", "axial", "coronal", "sagittal"]
+Span = tuple[int, int]
+
+_CHOICES = {
+    "device": ("auto", "cpu", "gpu"),
+    "engine": ("auto", "keras", "onnx", "openvino"),
+    "precision": ("float32", "bfloat16"),
+    "slices": ("card", "axial", "coronal", "sagittal"),
+    "uncertainty_kind": ("entropy", "variance"),
+}
 
 
 @dataclass(frozen=True)
@@ -22,10 +35,24 @@ class PredictOptions:
         Also return the probability of every class on the scan's grid.
     uncertainty
         Also return a uint8 map, 0 sure to 255 undecided.
+    uncertainty_kind
+        Of that map: "entropy" of the probabilities, or their "variance" between mirrored runs (needs `flips`).
     frame
         Time point of a 4D scan, from 0.
     ignore_fit
         Run although the fit check says stop for a reason the user may override (never for channels or dimensions).
+    flips
+        Also run mirrored, along every axis that the card declares symmetric, and average; refused where none is.
+    region
+        Run only inside this box of the scan's own grid: (start, stop) voxels along z, y, x; None for all of it.
+    slices
+        Which slices a 2D network sees of a volume: as its card says, or axial, coronal, sagittal.
+    coarse
+        Look first with windows side by side, then with the full overlap only around what was found.
+    engine
+        "auto" takes a faster one only after it was found equal on the model's test tensors; else Keras.
+    precision
+        "bfloat16" is faster on some processors and a little less exact.
     """
 
     device: Device = "auto"
@@ -33,12 +60,35 @@ class PredictOptions:
     uncertainty: bool = True
     frame: int = 0
     ignore_fit: bool = False
+    uncertainty_kind: Literal["entropy", "variance"] = "entropy"
+    flips: bool = False
+    region: tuple[Span, Span, Span] | None = None
+    slices: Slices = "card"
+    coarse: bool = False
+    engine: Engine = "auto"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if self.device not in ("auto", "cpu", "gpu"):
-            raise InputError(f"device: expected auto, cpu or gpu, got {self.device!r}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}: expected {' or '.join(allowed)}, got {getattr(self, name)!r}")
         if self.frame < 0:
             raise InputError(f"frame: expected 0 or above, got {self.frame}")
+        if self.uncertainty and self.uncertainty_kind == "variance" and not self.flips:
+            raise InputError("uncertainty_kind: the variance is that between mirrored runs; set flips as well")
+        if self.region is not None and (
+            len(self.region) != 3 or any(not 0 <= start < stop for start, stop in self.region)
+        ):
+            raise InputError(f"region: expected (start, stop) along z, y, x with start below stop, got {self.region}")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PredictOptions:
+        """Read what `to_json` wrote."""
+        given = dict(data)
+        if given.get("region") is not None:
+            z, y, x = ((int(start), int(stop)) for start, stop in given["region"])
+            given["region"] = (z, y, x)
+        return cls(**given)
 
 
 @dataclass(frozen=True)
@@ -82,4 +132,8 @@ class TrainOptions:
 
 def to_json(options: PredictOptions | TrainOptions) -> dict[str, Any]:
     """Return plain JSON types."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+    return {k: _plain(v) for k, v in asdict(options).items()}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value

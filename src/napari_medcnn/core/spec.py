@@ -29,13 +29,20 @@ class Preparation:
     dimensions
         2 (a network for pictures, or for the slices of a volume along the first axis) or 3.
     channels
-        How many the network takes.
+        How many the scan must have.
+    neighbours
+        2.5D: slices before and after that a 2D network sees as further channels; its input then has
+        `network_channels`, the first slice's channels first. Beyond the ends the last slice is repeated.
+    channel_names
+        Words for the channels of the scan ("T1", "FLAIR"), in order; empty or one each.
     orientation
         Letters that array axes 0, 1, 2 must run to, None to take the scan as stored.
     spacing_mm
         Voxel size (z, y, x) of the network's grid; None, or None for one axis, keeps the scan's own.
     crop_nonzero
         Crop to the box of values other than 0 first (skull-stripped MR).
+    crop_above
+        Crop to the box of the body first: the largest connected part above this value (-500 HU for CT).
     steps
         (name, arguments) of the intensity steps, in order; names are the keys of `imaging.pipeline.STEPS`.
     """
@@ -46,12 +53,26 @@ class Preparation:
     spacing_mm: tuple[float | None, float | None, float | None] | None = None
     crop_nonzero: bool = False
     steps: Steps = ()
+    neighbours: int = 0
+    channel_names: tuple[str, ...] = ()
+    crop_above: float | None = None
 
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
             raise InputError(f"dimensions: expected 2 or 3, got {self.dimensions!r}")
         if not 1 <= self.channels <= 64:
             raise InputError(f"channels: expected 1 to 64, got {self.channels!r}")
+        if not 0 <= self.neighbours <= 16 or (self.neighbours and self.dimensions == 3):
+            raise InputError(f"neighbours: expected 0 to 16, and 0 for a 3D network, got {self.neighbours!r}")
+        if self.channel_names and len(self.channel_names) != self.channels:
+            raise InputError(f"channel_names: expected {self.channels} or none, got {self.channel_names}")
+        if self.crop_above is not None and not math.isfinite(self.crop_above):
+            raise InputError(f"crop_above: expected a number, got {self.crop_above!r}")
+
+    @property
+    def network_channels(self) -> int:
+        """Channels of the network's input: those of the scan, once for each slice it sees."""
+        return self.channels * (2 * self.neighbours + 1)
 
 
 @dataclass(frozen=True)
@@ -67,11 +88,15 @@ class Decision:
         above their threshold the one furthest above wins, and none means background.
     thresholds
         Per channel, inside (0, 1); used only where not exclusive.
+    rule
+        Where not exclusive and several channels reach their threshold: "furthest" above wins, or the "last" of them
+        in channel order (nested regions, painted one over the other, as nnU-Net's region classes).
     """
 
     ids: tuple[int, ...]
     exclusive: bool
     thresholds: tuple[float, ...] = ()
+    rule: Literal["furthest", "last"] = "furthest"
 
     def __post_init__(self) -> None:
         if not self.ids or min(self.ids) < 0 or max(self.ids) > 65535:
@@ -79,6 +104,8 @@ class Decision:
         valid = len(self.thresholds) == len(self.ids) and all(0 < t < 1 for t in self.thresholds)
         if not self.exclusive and not valid:
             raise InputError(f"thresholds: expected {len(self.ids)} numbers between 0 and 1, got {self.thresholds}")
+        if self.rule not in ("furthest", "last"):
+            raise InputError(f"rule: expected furthest or last, got {self.rule!r}")
 
     @property
     def dtype(self) -> str:
@@ -127,6 +154,9 @@ class ModelSpec:
     tile, overlap, divisor
         Window (y, x) or (z, y, x) of the sliding window, share of overlap, and what sizes must be a multiple of.
         An empty tile (classifiers) means the whole prepared image, resized by a pipeline step if needed.
+    symmetric
+        Array axes (0, 1, 2 = z, y, x of the network's grid) along which a mirrored scan is as good as the scan, so
+        that test-time flips are allowed; empty where left and right, or up and down, mean something.
     postprocess
         (name, arguments) in order; names are functions of `imaging.postprocess`.
     fingerprint
@@ -152,6 +182,7 @@ class ModelSpec:
     tile: tuple[int, ...] = ()
     overlap: float = 0.5
     divisor: int = 1
+    symmetric: tuple[int, ...] = ()
     postprocess: Steps = ()
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
     licence: str = "unknown"
@@ -180,6 +211,8 @@ class ModelSpec:
             raise ModelError(f"tile: expected {self.preparation.dimensions} sizes, got {self.tile}")
         if self.task == "segmentation" and not self.tile:
             raise ModelError("tile: a segmentation model needs the size of its window")
+        if len(set(self.symmetric)) != len(self.symmetric) or not set(self.symmetric) <= {0, 1, 2}:
+            raise ModelError(f"symmetric: expected axes among 0, 1, 2, each once, got {self.symmetric}")
         unnamed = [i for i in self.decision.ids if i != 0 and i not in self.labels]
         if unnamed:
             raise ModelError(f"labels: every class id of the output needs a name, none for {unnamed}")
@@ -220,7 +253,7 @@ class ModelSpec:
             data["decision"] = Decision(**_tuples(data["decision"]))
             data["fingerprint"] = Fingerprint(**_tuples(data.get("fingerprint") or {}))
             data["labels"] = LabelSet.from_json(data["labels"])
-            for key in ("tile", "postprocess"):
+            for key in ("tile", "symmetric", "postprocess"):
                 data[key] = _deep_tuple(data.get(key) or ())
             return cls(**data, sha256=sha256)
         except (KeyError, TypeError, ValueError, InputError) as error:

@@ -97,7 +97,7 @@ class _Engine:
         from napari_medcnn.engine.predict import Outputs, predict
 
         runtime, models = self._ready()
-        options = PredictOptions(**(body.get("options") or {}))
+        options = PredictOptions.from_json(body.get("options") or {})
         volume = volume_from_meta(_array(body, "volume"), body["meta"])
         if options.frame >= volume.frames:  # a frame may have been chosen before the hand-over
             if volume.axes.startswith("t"):
