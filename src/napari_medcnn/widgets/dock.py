@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QStackedWidget, QTabWidget, QWidget
 
-from napari_medcnn.core.results import Classification, Segmentation
-from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs import doctor
 from napari_medcnn.verbs.add_model import is_bare
 from napari_medcnn.widgets.actions import MouseHooks, actions_of
-from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.ai_tab import AiTab
+from napari_medcnn.widgets.asking import Asking
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.dialogs import Dialogs
@@ -25,21 +22,18 @@ from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
-from napari_medcnn.widgets.names import without_names
-from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, copy_text, scrolling
+from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, scrolling
 from napari_medcnn.widgets.recovering import Recovering
 from napari_medcnn.widgets.running import RUN, Running
-from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN, ScanTab
+from napari_medcnn.widgets.scan_tab import ScanTab
 from napari_medcnn.widgets.session import Session
+from napari_medcnn.widgets.showing import AI, CHECK, CORRECTING, SCAN, Showing
 from napari_medcnn.widgets.start_page import StartPage
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 from napari_medcnn.widgets.viewing import Viewing
 from napari_medcnn.widgets.wording import check_words, how_words
 from napari_medcnn.worker.client import Launch
-
-_SCAN, _AI, _CORRECT = range(3)
-CHECK = "Checking this computer"
 
 
 class MedcnnDock(QWidget):
@@ -57,11 +51,11 @@ class MedcnnDock(QWidget):
         super().__init__()
         self.setObjectName("MedCNN")
         self.setAcceptDrops(True)
-        self._viewer = napari_viewer
+        self.viewer = napari_viewer
         self._closed = False
         self._host: HostWindow | None = None
-        self._said = ""
         self.preferences: Preferences = read_preferences()
+        self.showing = Showing(self)
         self.dialogs = Dialogs(self)
         self.tasks = Tasks(self)
         self.layers = Layers(napari_viewer, self.say, self)
@@ -74,11 +68,12 @@ class MedcnnDock(QWidget):
         self.running = Running(self.ai, self.session, self.tasks, self.link, self._fresh_preferences)
         self.running.follow_time(self._frame)
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
-        self.recovering = Recovering(self, self._on_failed)
+        self.recovering = Recovering(self, self.showing.on_failed)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
+        self.asking = Asking(self)
         self._connect()
         self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes, self.correcting)
-        self._show_mode()
+        self.showing.show_mode()
         QTimer.singleShot(0, self._begin)
 
     # ---- layout --------------------------------------------------------------------------------------------------
@@ -110,34 +105,16 @@ class MedcnnDock(QWidget):
         return hint
 
     def _connect(self) -> None:
-        for page in (self.start, self.scan):
-            page.open_file.connect(self._ask_file)
-            page.open_folder.connect(self._ask_folder)
+        self.showing.connect()
         self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
         self.scan.item_chosen.connect(self.session.open_item)
         self.scan.preset.connect(self.viewing.use_preset)
-        self.scan.close_scan.connect(self._ask_close_scan)
-        self.session.scan_changed.connect(self._on_scan)
-        self.session.found_changed.connect(lambda: self._show_found())
-        self.session.mask_changed.connect(self._on_mask)
-        self.session.saved_changed.connect(lambda: self.header.show_saved(self.session.saved_words))
-        self.session.failed.connect(self._on_failed)
-        self.session.note.connect(self.say)
-        self.strokes.note.connect(self.say)
-        self.running.failed.connect(self._on_failed)
         self.header.cancel_asked.connect(self.cancel)
         self.header.keys_asked.connect(self.show_keys)
         self.header.layers_shown.connect(self.show_napari_docks)
-        self.header.names_hidden.connect(self._hide_names)
         self.link.changed.connect(self.header.show_engine)
-        self.tasks.changed.connect(self._on_tasks)
-        self.tabs.currentChanged.connect(lambda _index: self._show_mode())
-        result = self.ai.result
-        result.save_asked.connect(self._save_result)
-        result.how_asked.connect(self.show_how)
-        result.command_asked.connect(lambda: self._copy(self.running.as_command))
-        result.python_asked.connect(lambda: self._copy(self.running.as_python))
+        self.ai.result.how_asked.connect(self.show_how)
 
     # ---- beginning and end ---------------------------------------------------------------------------------------
 
@@ -182,17 +159,11 @@ class MedcnnDock(QWidget):
             self.shut_down()
             self.deleteLater()
         else:
-            self._viewer.window.add_dock_widget(self, name=name, area="right")
+            self.viewer.window.add_dock_widget(self, name=name, area="right")
 
     def may_close(self) -> bool:
         """Ask about unsaved corrections; True if closing may go on."""
-        if not self.session.has_unsaved_strokes:
-            return True
-        answer = self.dialogs.unsaved(self.session.scan.name if self.session.scan is not None else "The mask")
-        if answer == "save":
-            self._save_mask()
-            return False  # the user closes again once it says saved
-        return answer == "discard"
+        return self.asking.may_close()
 
     def shut_down(self) -> None:
         """End tasks and engine, close the journal, give keys and mouse back; once."""
@@ -239,19 +210,19 @@ class MedcnnDock(QWidget):
     @property
     def mode(self) -> str:
         """Read or Correct: the Correct tab is the Correct mode."""
-        correcting = self.pages.currentIndex() == 1 and self.tabs.currentIndex() == _CORRECT
+        correcting = self.pages.currentIndex() == 1 and self.tabs.currentIndex() == CORRECTING
         return CORRECT if correcting and self.layers.mask is not None else READ
 
     def toggle_mode(self) -> None:
         """Change between reading and correcting."""
         if self.session.scan is not None or self.layers.mask is not None:
-            self.tabs.setCurrentIndex(_SCAN if self.tabs.currentIndex() == _CORRECT else _CORRECT)
+            self.tabs.setCurrentIndex(SCAN if self.tabs.currentIndex() == CORRECTING else CORRECTING)
 
     def open_path(self, path: Path) -> None:
         """Open a file or folder; unsaved corrections are asked about first. A bare network is a model to add."""
         if is_bare(path):
             self.pages.setCurrentIndex(1)
-            self.tabs.setCurrentIndex(_AI)
+            self.tabs.setCurrentIndex(AI)
             self.running.adding.add(Path(path))
         elif self.may_close():
             self.say("")
@@ -273,9 +244,7 @@ class MedcnnDock(QWidget):
 
     def say(self, words: str) -> None:
         """Show one line below the header, "" for none; without names while they are hidden."""
-        self._said = words
-        self.message.setText(without_names(words, self.session.names) if self.header.hides_names else words)
-        self.message.setVisible(bool(words))
+        self.showing.say(words)
 
     def show_keys(self) -> None:
         """Show the table of keys."""
@@ -290,45 +259,13 @@ class MedcnnDock(QWidget):
         """Say in words what this computer can do."""
         request, engine = doctor.DoctorRequest(), self.link.engine
         self.say("Checking this computer ...")
-        self.tasks.start(CHECK, lambda cancel: doctor.run(request, cancel, engine), self._show_checks, self._on_failed)
+        self.tasks.start(
+            CHECK, lambda cancel: doctor.run(request, cancel, engine), self._show_checks, self.showing.on_failed
+        )
 
     def _show_checks(self, report: doctor.Diagnosis) -> None:
         self.say("")
         TextWindow("Check this computer", check_words(report.checks), self).show()
-
-    def _save_result(self) -> None:
-        result = self.session.result
-        if isinstance(result, Classification):
-            path = self.dialogs.save_scores("scores.csv")
-            if path is not None:
-                self.session.save_scores(path)
-        elif isinstance(result, Segmentation):
-            self._save_mask()
-
-    def _save_mask(self) -> None:
-        self.correcting.save()
-
-    def _copy(self, make: Callable[[], str]) -> None:
-        try:
-            copy_text(make())
-        except MedcnnError as error:
-            self._on_failed(error)
-        else:
-            self.say("Copied.")
-
-    def _ask_file(self) -> None:
-        path = self.dialogs.open_file()
-        if path is not None:
-            self.open_path(path)
-
-    def _ask_folder(self) -> None:
-        path = self.dialogs.open_folder()
-        if path is not None:
-            self.open_path(path)
-
-    def _ask_close_scan(self) -> None:
-        if self.may_close():
-            self.session.close_scan()
 
     def _fresh_preferences(self) -> Preferences:
         self.preferences = read_preferences()
@@ -336,56 +273,4 @@ class MedcnnDock(QWidget):
 
     def _frame(self) -> int:
         axis = self.viewing.time_axis
-        return 0 if axis is None else int(self._viewer.dims.current_step[axis])
-
-    # ---- showing -------------------------------------------------------------------------------------------------
-
-    def _on_scan(self) -> None:
-        scan = self.session.scan
-        for layer in self.layers.ours:
-            self.keymap.bind_layer(layer)
-        self.viewing.remember_window()
-        presets = ("As opened", *(name for name, _, _ in self.viewing.presets())) if self.viewing.presets() else ()
-        self.scan.show_scan(scan, presets)
-        self.header.show_scan("" if scan is None else scan.name)
-        self.pages.setCurrentIndex(0 if scan is None and self.layers.mask is None else 1)
-        if scan is not None:
-            self.tabs.setCurrentIndex(_SCAN)
-        self._show_mode()
-
-    def _show_found(self) -> None:
-        found = self.session.found
-        self.scan.show_found(None if self.header.hides_names else found)
-        if found is not None and len(found.items) > 1:
-            self.pages.setCurrentIndex(1)
-            self.tabs.setCurrentIndex(_SCAN)
-
-    def _hide_names(self, hidden: bool) -> None:
-        self._show_found()
-        self.layers.hide_names(hidden)
-        self.say(self._said)
-
-    def _on_mask(self) -> None:
-        if self.layers.mask is not None:
-            self.keymap.bind_layer(self.layers.mask)
-            self.pages.setCurrentIndex(1)
-        self._show_mode()
-
-    def _on_tasks(self) -> None:
-        named = [name for name in self.tasks.names() if name in (RUN, ADD, "Opening", "Saving", CHECK)]
-        self.header.show_cancel(bool(named))
-
-    def _on_failed(self, error: MedcnnError) -> None:
-        self.say(f"✗  {error}")
-
-    def _show_mode(self) -> None:
-        self.header.show_mode(self.mode)
-        self.correcting.show_mode(self.mode == CORRECT)
-        overlay = self._viewer.canvas.overlays["text"]
-        scan = self.session.scan
-        words = self.mode.upper()
-        if scan is not None and not scan.geometry.orientation_known:
-            words += f"  ·  {SIDES_UNKNOWN}"
-        overlay.text = words
-        overlay.position = "top_left"
-        overlay.visible = scan is not None or self.layers.mask is not None
+        return 0 if axis is None else int(self.viewer.dims.current_step[axis])

@@ -1,0 +1,70 @@
+"""Buttons of the dock that ask first: which file, where to save, may this be closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.errors import MedcnnError
+from napari_medcnn.widgets.parts import copy_text
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+
+
+class Asking:
+    """Connects these buttons; the answers come from the dock's `dialogs`."""
+
+    def __init__(self, dock: MedcnnDock) -> None:
+        self._dock = dock
+        for page in (dock.start, dock.scan):
+            page.open_file.connect(self._file)
+            page.open_folder.connect(self._folder)
+        dock.scan.close_scan.connect(self._close_scan)
+        result = dock.ai.result
+        result.save_asked.connect(self._save_result)
+        result.command_asked.connect(lambda: self._copy(dock.running.as_command))
+        result.python_asked.connect(lambda: self._copy(dock.running.as_python))
+
+    def may_close(self) -> bool:
+        """Ask about unsaved corrections; True if closing may go on."""
+        session = self._dock.session
+        if not session.has_unsaved_strokes:
+            return True
+        answer = self._dock.dialogs.unsaved(session.scan.name if session.scan is not None else "The mask")
+        if answer == "save":
+            self._dock.correcting.save()
+            return False  # the user closes again once it says saved
+        return answer == "discard"
+
+    def _file(self) -> None:
+        path = self._dock.dialogs.open_file()
+        if path is not None:
+            self._dock.open_path(path)
+
+    def _folder(self) -> None:
+        path = self._dock.dialogs.open_folder()
+        if path is not None:
+            self._dock.open_path(path)
+
+    def _close_scan(self) -> None:
+        if self.may_close():
+            self._dock.session.close_scan()
+
+    def _save_result(self) -> None:
+        session = self._dock.session
+        if isinstance(session.result, Classification):
+            path = self._dock.dialogs.save_scores("scores.csv")
+            if path is not None:
+                session.save_scores(path)
+        elif isinstance(session.result, Segmentation):
+            self._dock.correcting.save()
+
+    def _copy(self, make: Callable[[], str]) -> None:
+        try:
+            copy_text(make())
+        except MedcnnError as error:
+            self._dock.showing.on_failed(error)
+        else:
+            self._dock.say("Copied.")

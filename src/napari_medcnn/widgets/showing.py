@@ -1,0 +1,109 @@
+"""What the dock shows when the session, its tasks or the mode change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from napari_medcnn.errors import MedcnnError
+from napari_medcnn.widgets.adding import ADD
+from napari_medcnn.widgets.keymap import CORRECT
+from napari_medcnn.widgets.names import without_names
+from napari_medcnn.widgets.running import RUN
+from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+
+SCAN, AI, CORRECTING = range(3)
+CHECK = "Checking this computer"
+#: Tasks that the header's Cancel is offered for.
+CANCELLABLE = (RUN, ADD, "Opening", "Saving", CHECK)
+
+
+class Showing(QObject):
+    """Keeps header, tabs, message and the chip on the canvas up to date."""
+
+    def __init__(self, dock: MedcnnDock) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._said = ""
+
+    def connect(self) -> None:
+        """Listen to the session and the tasks, once all of the dock is there."""
+        dock, session = self._dock, self._dock.session
+        session.scan_changed.connect(self.on_scan)
+        session.found_changed.connect(self.show_found)
+        session.mask_changed.connect(self._on_mask)
+        session.saved_changed.connect(lambda: dock.header.show_saved(session.saved_words))
+        session.failed.connect(self.on_failed)
+        session.note.connect(dock.say)
+        dock.strokes.note.connect(dock.say)
+        dock.running.failed.connect(self.on_failed)
+        dock.header.names_hidden.connect(self._hide_names)
+        dock.tasks.changed.connect(self._on_tasks)
+        dock.tabs.currentChanged.connect(lambda _index: self.show_mode())
+
+    def say(self, words: str) -> None:
+        """Show one line below the header, "" for none; without names while they are hidden."""
+        dock = self._dock
+        self._said = words
+        dock.message.setText(without_names(words, dock.session.names) if dock.header.hides_names else words)
+        dock.message.setVisible(bool(words))
+
+    def on_failed(self, error: MedcnnError) -> None:
+        """Show what went wrong."""
+        self.say(f"✗  {error}")
+
+    def on_scan(self) -> None:
+        """Another scan is open, or none."""
+        dock, scan = self._dock, self._dock.session.scan
+        for layer in dock.layers.ours:
+            dock.keymap.bind_layer(layer)
+        dock.viewing.remember_window()
+        presets = dock.viewing.presets()
+        dock.scan.show_scan(scan, ("As opened", *(name for name, _, _ in presets)) if presets else ())
+        dock.header.show_scan("" if scan is None else scan.name)
+        dock.pages.setCurrentIndex(0 if scan is None and dock.layers.mask is None else 1)
+        if scan is not None:
+            dock.tabs.setCurrentIndex(SCAN)
+        self.show_mode()
+
+    def show_found(self) -> None:
+        """List what a folder holds; its names are left out while names are hidden."""
+        dock, found = self._dock, self._dock.session.found
+        dock.scan.show_found(None if dock.header.hides_names else found)
+        if found is not None and len(found.items) > 1:
+            dock.pages.setCurrentIndex(1)
+            dock.tabs.setCurrentIndex(SCAN)
+
+    def show_mode(self) -> None:
+        """Name the mode in the header and on the canvas, with a badge where sides are not stated."""
+        dock, mode = self._dock, self._dock.mode
+        dock.header.show_mode(mode)
+        dock.correcting.show_mode(mode == CORRECT)
+        overlay = dock.viewer.canvas.overlays["text"]
+        scan = dock.session.scan
+        words = mode.upper()
+        if scan is not None and not scan.geometry.orientation_known:
+            words += f"  ·  {SIDES_UNKNOWN}"
+        overlay.text = words
+        overlay.position = "top_left"
+        overlay.visible = scan is not None or dock.layers.mask is not None
+
+    def _hide_names(self, hidden: bool) -> None:
+        self.show_found()
+        self._dock.layers.hide_names(hidden)
+        self.say(self._said)
+
+    def _on_mask(self) -> None:
+        dock = self._dock
+        if dock.layers.mask is not None:
+            dock.keymap.bind_layer(dock.layers.mask)
+            dock.pages.setCurrentIndex(1)
+        self.show_mode()
+
+    def _on_tasks(self) -> None:
+        named = [name for name in self._dock.tasks.names() if name in CANCELLABLE]
+        self._dock.header.show_cancel(bool(named))
