@@ -5,6 +5,7 @@ Nothing here imports the package, so an oracle environment without it can use th
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -16,6 +17,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(os.environ.get("MEDCNN_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
 
 ANISOTROPIC_MM = (3.0, 0.8, 0.7)
+
+# the 48 ways in which array axes 0, 1, 2 can run through a body
+LETTERS = [
+    tuple(pair[bit] for pair, bit in zip(pairs, bits, strict=True))
+    for pairs in itertools.permutations(("RL", "AP", "IS"))
+    for bits in itertools.product((0, 1), repeat=3)
+]
 
 
 def ball(

@@ -1,12 +1,11 @@
 """The pipeline and its inverse: every orientation, crop and voxel size comes back onto the scan's own grid."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import LETTERS
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.spec import Decision, Preparation
 from napari_medcnn.core.volume import LabelMap, Volume
@@ -23,11 +22,6 @@ from napari_medcnn.imaging.pipeline import (
 )
 from napari_medcnn.imaging.resample import resample_labels
 
-LETTERS = [
-    tuple(pair[bit] for pair, bit in zip(pairs, bits, strict=True))
-    for pairs in itertools.permutations(("RL", "AP", "IS"))
-    for bits in itertools.product((0, 1), repeat=3)
-]
 PLAIN = Preparation(dimensions=3, channels=1)
 
 

@@ -1,9 +1,10 @@
 """From a scan to what a network sees, and from what it answers back to the scan's own grid.
 
 Training, prediction and explanation all call these functions, so none of them can see an image differently.
-The order is fixed: turn to the model's orientation, crop to the filled box, resample to the model's voxel size, then
-the intensity steps in the order the specification lists them. `Prepared.record` remembers what was done, so that
-labels, scores and maps go back exactly onto the grid of the scan.
+The order is fixed: turn to the model's orientation (or the slices asked for), crop to the body and to what is not zero,
+resample to the model's voxel size, then the intensity steps in the order the specification lists them, then cut to the
+region asked for. `Prepared.record` remembers what was done, so that labels, scores and maps go back exactly onto the
+grid of the scan.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_medcnn.core.geometry import Geometry, Reorientation
+from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.options import Slices
 from napari_medcnn.core.spec import Decision, Preparation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.imaging import intensity
+from napari_medcnn.imaging.body import body_box, filled_box
+from napari_medcnn.imaging.boxes import Region, common, covering, turned_region, whole_box
 from napari_medcnn.imaging.patches import Slab, TilePlan, plan_tiles
 from napari_medcnn.imaging.record import Box, Record
-from napari_medcnn.imaging.resample import AxisMap, linear, nearest, regrid, resample_image, resample_labels
+from napari_medcnn.imaging.resample import AxisMap, cropped, linear, nearest, regrid, resample_image, resample_labels
 from napari_medcnn.imaging.restore import LabelPainter
+from napari_medcnn.imaging.slicing import turn
 
 Float32 = npt.NDArray[np.float32]
 
@@ -55,13 +60,37 @@ STEPS: Mapping[str, Callable[..., Float32]] = {
 FIT = "fit_shape"
 
 
-def prepare(volume: Volume, spec: Preparation) -> Prepared:
+#: Steps that treat each voxel alone: a part of the scan gives what the whole scan gives there.
+POINTWISE = frozenset({"clip", "scale_linear", "fixed_zscore", "weigh_channels"})
+
+
+def _never() -> None:
+    """Stand for "nobody can cancel this"."""
+
+
+def prepare(
+    volume: Volume,
+    spec: Preparation,
+    *,
+    slices: Slices = "card",
+    region: Region | None = None,
+    window: tuple[int, ...] = (),
+    check: Callable[[], None] = _never,
+) -> Prepared:
     """Bring a scan to what the network sees.
 
     Parameters
     ----------
     volume : one time point, axes zyx or zyxc. A picture has depth 1.
     spec : the model's preparation.
+    slices : which slices a 2D network sees of a volume; see `slicing.turn`.
+    region : only this box of the scan's own grid, (start, stop) voxels along its axes z, y, x, will be painted.
+        What the network sees there is what it would see in the whole scan: the grid, the body box and the statistics
+        of the intensity steps are those of the whole scan, and half a `window` of scan around the region stays for
+        context, so that the border of the region is judged as well as its middle. Only a model whose pipeline starts
+        with `fit_shape` is shown the region as if it were the picture.
+    window : (y, x) or (z, y, x) voxels of the sliding window, for that context; empty keeps none.
+    check : called between steps; may raise to cancel.
 
     Returns
     -------
@@ -71,37 +100,45 @@ def prepare(volume: Volume, spec: Preparation) -> Prepared:
     Raises
     ------
     InputError
-        Several time points, or another number of channels than the model takes.
+        Several time points, another number of channels than the model takes, slices of a 3D model or of a picture, a
+        region outside the scan.
     GeometryError
         The model works at a voxel size in mm and the scan's is unknown.
     UnsupportedError
         Complex numbers, or a step this version does not know.
     """
     data = _channels_last(volume, spec.channels)
-    notes: list[str] = []
-    how = Reorientation((0, 1, 2), (False, False, False))
-    if spec.orientation is not None:
-        how = volume.geometry.reorientation_to(spec.orientation)
-        if not volume.geometry.orientation_known:
-            notes.append("The file does not state where left is; the scan was taken as stored.")
+    how, turned = turn(volume.geometry, spec, slices)
+    notes = list(turned)
     data = how.apply(data, "zyxc")
-    box = _filled_box(data) if spec.crop_nonzero else _whole_box(data)
-    record = Record(volume.geometry, how, box, volume.geometry)
-    data, part = data[box], record.part
-    model, steps = _model_grid(part, spec), spec.steps
-    if steps and steps[0][0] == FIT:
+    box = None if region is None else turned_region(region, volume.geometry.shape, how)
+    whole = _kept_box(data, spec, box, notes)
+    check()
+    fits = bool(spec.steps) and spec.steps[0][0] == FIT
+    painted = whole if box is None else common(whole, box) or whole
+    whole = painted if fits else whole
+    record = Record(volume.geometry, how, whole, volume.geometry)
+    part, steps = record.part, spec.steps
+    model = _model_grid(part, spec)
+    if fits:
         model, steps = _fitted(model, **steps[0][1]), steps[1:]
-    if model != part:
-        data, bad = _without_gaps(data)
-        if bad:
-            notes.append(f"{bad} values are not numbers; the lowest value stands for them.")
-        data = resample_image(data, part, model, fill=float(data.min()))
+    seen = None
+    if painted != whole:
+        inner = replace(record, box=painted).part
+        seen = covering(inner, model, _context(window, spec))
+    early = seen is not None and all(name in POINTWISE for name, _ in steps)
+    data = _on_grid(data[whole], part, model, seen if early else None, notes)
+    check()
     for name, arguments in steps:
         data = _run_step(data, name, arguments)
+        check()
+    if seen is not None:
+        data = data if early else data[seen]
+        model = _cut_grid(model, seen)
     ready = np.ascontiguousarray(data, dtype=np.float32)
     if not np.isfinite(ready).all():
         ready = np.where(np.isfinite(ready), ready, np.float32(intensity.FILL))
-    return Prepared(ready, Record(volume.geometry, how, box, model, tuple(notes)))
+    return Prepared(ready, Record(volume.geometry, how, painted, model, tuple(notes)))
 
 
 def prepare_labels(mask: LabelMap, record: Record) -> npt.NDArray[Any]:
@@ -227,17 +264,60 @@ def _without_gaps(data: npt.NDArray[Any]) -> tuple[Float32, int]:
     return values, bad
 
 
-def _whole_box(data: npt.NDArray[Any]) -> Box:
-    return (slice(0, data.shape[0]), slice(0, data.shape[1]), slice(0, data.shape[2]))
+def _kept_box(data: npt.NDArray[Any], spec: Preparation, region: Box | None, notes: list[str]) -> Box:
+    """Return the box of the turned scan that the model looks at, before any region: body first, then not zero."""
+    kept = whole_box(data.shape)
+    if spec.crop_above is not None:
+        body = body_box(data, spec.crop_above)
+        if body is None:
+            notes.append(f"Nothing in this scan lies above {spec.crop_above:g}; all of it was looked at.")
+        elif region is not None and common(body, region) is None:
+            notes.append("The region lies outside the body that was found; it was looked at all the same.")
+        else:
+            kept = body
+    if not spec.crop_nonzero:
+        return kept
+    inner = filled_box(data[kept])
+    z, y, x = (slice(k.start + i.start, k.start + i.stop) for k, i in zip(kept, inner, strict=True))
+    if region is not None and common((z, y, x), region) is None:
+        notes.append("The region holds nothing but zeros; it was looked at all the same.")
+        return kept
+    return (z, y, x)
 
 
-def _filled_box(data: npt.NDArray[Any]) -> Box:
-    """Return the box of values that are finite and not 0; everything if there are none."""
-    filled = np.any(np.isfinite(data) & (data != 0), axis=-1)
-    if not filled.any():
-        return _whole_box(data)
-    sides = []
-    for axis in range(3):
-        used = np.flatnonzero(filled.any(axis=tuple(a for a in range(3) if a != axis)))
-        sides.append(slice(int(used[0]), int(used[-1]) + 1))
-    return (sides[0], sides[1], sides[2])
+def _context(window: tuple[int, ...], spec: Preparation) -> tuple[int, int, int]:
+    """Return the voxels of the model's grid to keep around a region: half a window, and the neighbours of a slice."""
+    if len(window) == 3:
+        return (window[0] // 2, window[1] // 2, window[2] // 2)
+    return (spec.neighbours, window[0] // 2, window[1] // 2) if window else (spec.neighbours, 0, 0)
+
+
+def _cut_grid(grid: Geometry, box: Box) -> Geometry:
+    z, y, x = (s.stop - s.start for s in box)
+    return cropped(grid, (box[0].start, box[1].start, box[2].start), (z, y, x))
+
+
+def _on_grid(
+    data: npt.NDArray[Any], part: Geometry, model: Geometry, seen: Box | None, notes: list[str]
+) -> npt.NDArray[Any]:
+    """Return the data of `part` on the model's grid, or in the box `seen` of it, touching no more than that takes."""
+    if model == part:
+        return data if seen is None else data[seen]
+    lowest = _lowest(data)
+    target = model if seen is None else _cut_grid(model, seen)
+    if seen is not None:
+        source = covering(target, part)
+        data, part = data[source], _cut_grid(part, source)
+    if data.dtype.kind == "f":
+        data, bad = _without_gaps(data)
+        if bad:
+            notes.append(f"{bad} values are not numbers; the lowest value stands for them.")
+    return resample_image(data, part, target, fill=lowest)
+
+
+def _lowest(data: npt.NDArray[Any]) -> float:
+    """Return the smallest finite value, 0 if there is none."""
+    if data.dtype.kind != "f":
+        return float(data.min())
+    lowest = float(np.min(data, initial=np.inf, where=np.isfinite(data)))
+    return lowest if np.isfinite(lowest) else 0.0

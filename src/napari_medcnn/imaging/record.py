@@ -18,8 +18,9 @@ class Record:
     ----------
     source : grid of the scan as read.
     how : reorientation to the model's axes.
-    box : the part of the reoriented scan that was kept, (z, y, x) slices with start and stop.
-    model : grid the network sees.
+    box : the part of the reoriented scan that the answer fills, (z, y, x) slices with start and stop: what is left of
+        it after the body box, the box of what is not zero, and the region asked for.
+    model : grid the network sees; covers `box`, and with a region some of the scan around it.
     notes : in words, what a person should know (voxel size unknown, values that were not numbers, ...).
     """
 
