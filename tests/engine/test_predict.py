@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from engine_cases import TILE, FakeContext, spec_3d
+from engine_cases import TILE, FakeContext, opened, outputs, run, spec_3d
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
@@ -18,31 +17,10 @@ from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.engine.loading import Loaded, misfit
 from napari_medcnn.engine.networks import cnn_classifier, unet
-from napari_medcnn.engine.predict import Outputs, predict, smaller
+from napari_medcnn.engine.predict import predict, smaller
 from napari_medcnn.engine.runtime import compile_forward
+from napari_medcnn.engine.windows import Outputs
 from napari_medcnn.errors import Cancelled, ModelError
-
-
-def loaded(model: keras.Model, spec: ModelSpec) -> Loaded:
-    assert misfit(model, spec) == ""
-    return Loaded(model, spec, "cpu:0", 0)
-
-
-def run(
-    opened: Loaded, volume: Volume, options: PredictOptions | None = None, out: Outputs | None = None, context=None
-) -> dict:
-    def attempts() -> Iterator[tuple[Loaded, str]]:
-        yield opened, "CPU"
-
-    options, context = options or PredictOptions(uncertainty=False), context or FakeContext()
-    return predict(attempts, volume, options, out or Outputs(), context, (MemoryError,))
-
-
-def outputs(volume: Volume, channels: int = 3) -> Outputs:
-    shape = volume.geometry.shape
-    return Outputs(
-        np.full(shape, 77, np.uint8), np.full(shape, 77, np.uint8), np.full((*shape, channels), 77, np.float32)
-    )
 
 
 def direct(model: keras.Model, volume: Volume) -> np.ndarray:
@@ -55,7 +33,7 @@ def test_equals_a_direct_call_of_the_network(network_3d: keras.Model, scan: Volu
     """One window covers the scan, so sliding changes nothing: probabilities to 1e-5, labels exactly."""
     spec = spec_3d(tile=(13, 41, 37))
     out = outputs(scan)
-    result = run(loaded(network_3d, spec), scan, PredictOptions(), out)
+    result = run(opened(network_3d, spec), scan, PredictOptions(), out)
     expected = direct(network_3d, scan)
     assert np.abs(out.probabilities - expected).max() < 1e-5
     assert np.array_equal(out.labels, expected.argmax(-1))
@@ -71,13 +49,12 @@ def test_equals_a_direct_call_of_the_network(network_3d: keras.Model, scan: Volu
 
 
 def test_windows_equal_a_plain_weighted_mean_held_whole(network_3d: keras.Model, scan: Volume) -> None:
-    """Oracle: every window through the network, Gaussian weights (nnU-Net's 1/8), sums over the whole scan."""
+    """Oracle: every window through the network, Gaussian weights (nnU-Net's 1/8), float64 sums over the whole scan."""
     out = outputs(scan)
-    run(loaded(network_3d, spec_3d()), scan, PredictOptions(), out)
+    run(opened(network_3d, spec_3d()), scan, PredictOptions(), out)
     tile = (13, 24, 24)  # the scan is thinner than the card's window of 16
     profiles = [np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 8)) ** 2) for n in tile]
     weight = np.einsum("i,j,k->ijk", *profiles)[..., None]
-    weight = np.maximum(weight / weight.max(), 1e-3)
     total, sums = np.zeros((*scan.array.shape, 1)), np.zeros((*scan.array.shape, 3))
     for y in (0, 8, 17):  # three windows of 24 over 41, two steps of at most 12, evenly spread
         for x in (0, 6, 13):
@@ -94,8 +71,8 @@ def test_scores_return_onto_the_scans_own_grid(network_3d: keras.Model, scan: Vo
     turned = scan.reoriented(scan.geometry.reorientation_to(("L", "I", "A")))
     spec = spec_3d(preparation=Preparation(3, 1, orientation=("S", "P", "L")), tile=(41, 41, 41))
     plain, other = outputs(scan), outputs(turned)
-    run(loaded(network_3d, spec), scan, PredictOptions(), plain)
-    run(loaded(network_3d, spec), turned, PredictOptions(), other)
+    run(opened(network_3d, spec), scan, PredictOptions(), plain)
+    run(opened(network_3d, spec), turned, PredictOptions(), other)
     how = scan.geometry.reorientation_to(("L", "I", "A"))
     assert other.labels.shape == turned.geometry.shape != scan.geometry.shape
     assert np.array_equal(how.apply(plain.labels), other.labels)
@@ -105,8 +82,8 @@ def test_time_points_are_chosen(network_3d: keras.Model, scan: Volume) -> None:
     both = Volume(np.stack([np.zeros_like(scan.array), scan.array]), scan.geometry, "tzyx")
     spec = spec_3d(tile=(13, 41, 37))
     one, two = outputs(scan), outputs(scan)
-    run(loaded(network_3d, spec), both, PredictOptions(frame=1), one)
-    run(loaded(network_3d, spec), scan, PredictOptions(), two)
+    run(opened(network_3d, spec), both, PredictOptions(frame=1), one)
+    run(opened(network_3d, spec), scan, PredictOptions(), two)
     assert np.array_equal(one.labels, two.labels)
 
 
@@ -131,7 +108,7 @@ def test_a_2d_network_on_a_picture_equals_a_direct_call() -> None:
     keras.utils.set_random_seed(2)
     model, volume = unet(2, 3, 1, base=4, levels=3), picture()
     out = outputs(volume, 1)
-    run(loaded(model, spec_2d()), volume, PredictOptions(), out)
+    run(opened(model, spec_2d()), volume, PredictOptions(), out)
     x = volume.array.astype(np.float32) / 255
     expected = keras.ops.convert_to_numpy(keras.ops.sigmoid(model(x, training=False)))
     assert np.abs(out.probabilities - expected).max() < 1e-5
@@ -145,7 +122,7 @@ def test_a_2d_network_runs_through_a_volume_slice_by_slice() -> None:
     volume = Volume(np.stack(slices), Geometry((2, 40, 56)), "zyxc")
     out = outputs(volume, 1)
     context = FakeContext()
-    run(loaded(model, spec_2d()), volume, PredictOptions(), out, context)
+    run(opened(model, spec_2d()), volume, PredictOptions(), out, context)
     for number, pixels in enumerate(slices):
         x = pixels[None].astype(np.float32) / 255
         expected = keras.ops.convert_to_numpy(keras.ops.sigmoid(model(x, training=False)))[0]
@@ -175,7 +152,7 @@ def test_a_classifier_gives_a_probability_for_each_class(exclusive: bool) -> Non
         activation="softmax" if exclusive else "sigmoid",
         tile=(),
     )
-    result = run(loaded(model, spec), volume)
+    result = run(opened(model, spec), volume)
     logits = keras.ops.convert_to_numpy(model(volume.array.astype(np.float32) / 255, training=False))[0]
     odds = np.exp(logits)
     expected = odds / odds.sum() if exclusive else odds / (1 + odds)
@@ -203,13 +180,13 @@ def head(kernel: float, bias: float, channels: int = 3) -> keras.Model:
 def test_row_50_no_mask_from_an_output_that_must_not_be_shown(scan: Volume, model, changes: dict, words: str) -> None:
     out = outputs(scan)
     with pytest.raises(ModelError, match=words):
-        run(loaded(model(), spec_3d(**changes)), scan, PredictOptions(), out)
+        run(opened(model(), spec_3d(**changes)), scan, PredictOptions(), out)
     assert (out.labels == 77).all()
     assert (out.uncertainty == 77).all()
 
 
 def test_row_50_probabilities_where_logits_are_expected_are_mentioned(scan: Volume) -> None:
-    result = run(loaded(head(1.0, 0.0), spec_3d()), scan)
+    result = run(opened(head(1.0, 0.0), spec_3d()), scan)
     assert any("one too many" in w for w in result["warnings"])
 
 
@@ -230,7 +207,7 @@ def test_cancel_is_looked_at_between_windows(network_3d: keras.Model, scan: Volu
     context = FakeContext(stop_after=6)
     out = outputs(scan)
     with pytest.raises(Cancelled):
-        run(loaded(network_3d, spec_3d()), scan, PredictOptions(), out, context)
+        run(opened(network_3d, spec_3d()), scan, PredictOptions(), out, context)
     assert any(m.startswith("Window") for m in context.messages)
     assert (out.labels == 77).all()
 
@@ -259,7 +236,7 @@ def test_row_47_short_of_memory_means_smaller_windows(network_3d: keras.Model, s
 
 def test_row_47_then_the_cpu_and_then_an_error(network_3d: keras.Model, scan: Volume) -> None:
     spec = spec_3d()
-    gpu, cpu = Narrow(network_3d, spec, "cpu:0", 0), loaded(network_3d, spec)
+    gpu, cpu = Narrow(network_3d, spec, "cpu:0", 0), opened(network_3d, spec)
     context = FakeContext()
     arguments = (scan, PredictOptions(uncertainty=False), Outputs(), context, (MemoryError,))
     result = predict(lambda: iter([(gpu, "GPU (test)"), (cpu, "CPU")]), *arguments)
@@ -286,10 +263,10 @@ def test_windows_shrink_by_halves_that_the_network_takes(tile, divisor, expected
 def test_a_network_of_fixed_size_gets_full_windows(scan: Volume) -> None:
     model = keras.Sequential([keras.Input((*TILE, 1)), layers.Conv3D(3, 1)])
     sizes = []
-    opened = loaded(model, spec_3d())
-    original = opened.forward
-    opened.forward = lambda shape: sizes.append(shape) or original(shape)
-    run(opened, scan)
+    net = opened(model, spec_3d())
+    original = net.forward
+    net.forward = lambda shape: sizes.append(shape) or original(shape)
+    run(net, scan)
     assert set(sizes) == {(1, *TILE, 1)}
     assert "windows of (16, 16, 16)" in misfit(model, spec_3d(tile=(16, 16, 16)))
 
@@ -298,6 +275,6 @@ def test_the_same_scan_twice_gives_the_same_numbers(network_3d: keras.Model, sca
     """Row 63."""
     one, two = outputs(scan), outputs(scan)
     for out in (one, two):
-        run(loaded(network_3d, spec_3d()), scan, PredictOptions(), out)
+        run(opened(network_3d, spec_3d()), scan, PredictOptions(), out)
     assert np.array_equal(one.probabilities, two.probabilities)
     assert np.array_equal(one.labels, two.labels)

@@ -20,9 +20,9 @@ from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.engine.cases import Case, Sampler
 from napari_medcnn.engine.checkpoints import Checkpoints
 from napari_medcnn.engine.loading import Loaded, ModelCache
-from napari_medcnn.engine.predict import Outputs, Run, segment
 from napari_medcnn.engine.runtime import Runtime
 from napari_medcnn.engine.train import TrainJob, train
+from napari_medcnn.engine.windows import Outputs, Run, segment
 from napari_medcnn.errors import Cancelled, InputError, MedcnnError, ModelError, ProjectError, UnsupportedError
 from napari_medcnn.io.packages import read_package, write_package
 

@@ -17,6 +17,7 @@ from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, ProjectError
 from napari_medcnn.imaging.pipeline import prepare, prepare_labels
+from napari_medcnn.imaging.slicing import flipped, with_neighbours
 from napari_medcnn.io.dataset import Dataset, Row
 from napari_medcnn.io.read import read_labels, read_volume
 
@@ -179,14 +180,14 @@ class Sampler:
             min(max(c - t // 2, 0), n - t) if n >= t else (n - t) // 2
             for c, t, n in zip(centre, tile, shape, strict=True)
         ]
-        image = _cut(case.image, start, tile)
+        image = _cut(with_neighbours(case.image, self.spec.preparation), start, tile)
         turned = tuple(axis for axis in self.flips if not (flat and axis == 0) and rng.random() < 0.5)
         if self.spec.task == "classification":
-            image = np.flip(image, turned) if turned else image
+            image = flipped(image, turned, self.spec.preparation)
             return (image[0] if flat else image), case.target
         labels = _cut(case.target, start, tile)
         if turned:
-            image, labels = np.flip(image, turned), np.flip(labels, turned)
+            image, labels = flipped(image, turned, self.spec.preparation), np.flip(labels, turned)
         target = np.stack([labels == i for i in self.spec.decision.ids], axis=-1).astype(np.float32)
         return (image[0], target[0]) if flat else (image, target)
 

@@ -68,7 +68,7 @@ class _Engine:
         context.check_cancel()
         spec = loaded.spec
         if spec.tile:
-            shape = (1, *spec.tile, spec.preparation.channels)
+            shape = (1, *spec.tile, spec.preparation.network_channels)
             loaded.forward(shape)(np.zeros(shape, np.float32))
         return {"name": spec.name, "sha256": spec.sha256, "device": runtime.describe(device)}
 
@@ -94,7 +94,8 @@ class _Engine:
 
     def predict(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Run a model on a scan; the mask goes into the arrays the request names."""
-        from napari_medcnn.engine.predict import Outputs, predict
+        from napari_medcnn.engine.predict import predict
+        from napari_medcnn.engine.windows import Outputs
 
         runtime, models = self._ready()
         options = PredictOptions.from_json(body.get("options") or {})

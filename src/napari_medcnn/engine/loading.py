@@ -155,7 +155,8 @@ def misfit(model: Any, spec: ModelSpec) -> str:
     """Return in words how the network differs from its card; "" if it does not."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         return f"expected one input and one output, the network has {len(model.inputs)} and {len(model.outputs)}"
-    dimensions, channels, outputs = spec.preparation.dimensions, spec.preparation.channels, len(spec.decision.ids)
+    dimensions, outputs = spec.preparation.dimensions, len(spec.decision.ids)
+    channels = spec.preparation.network_channels
     given = model.input_shape
     if len(given) != dimensions + 2 or given[-1] not in (channels, None):
         return f"the card says {dimensions}D with {channels} channels, the network takes {given[1:]} (channels last)"

@@ -271,7 +271,7 @@ def _tests(loaded: Loaded, network: Path) -> tuple[Any, Any]:
         given = load_tests(loaded.package)[0]
     else:
         sizes = [n or 2 * spec.divisor for n in loaded.fixed_shape]
-        given = np.random.default_rng(0).random((1, *sizes, spec.preparation.channels), dtype=np.float32)
+        given = np.random.default_rng(0).random((1, *sizes, spec.preparation.network_channels), dtype=np.float32)
     model = load_keras(network, loaded.device)
     return given, keras.ops.convert_to_numpy(model(given, training=False))
 

@@ -7,7 +7,7 @@ import numpy as np
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.engine.cases import class_target, read_image, read_mask
 from napari_medcnn.engine.loading import Loaded
-from napari_medcnn.engine.predict import Outputs, Run, classify, segment
+from napari_medcnn.engine.windows import Outputs, Run, classify, segment
 from napari_medcnn.evaluation.overlap import per_class
 from napari_medcnn.imaging import pipeline, postprocess
 from napari_medcnn.io.dataset import Dataset, Row
@@ -52,6 +52,8 @@ def _score(loaded: Loaded, row: Row, dataset: Dataset, context: Context) -> floa
         return float(np.mean((chances >= np.array(spec.decision.thresholds)) == truth))
     mask = read_mask(row, dataset, spec)
     painter = segment(run, prepared, PredictOptions(uncertainty=False), Outputs())
-    labels = postprocess.clean_up(painter.labels, volume.geometry, spec.postprocess)
+    across = prepared.record.how.order[0] if spec.preparation.dimensions == 2 else None
+    # what cannot be done on this scan (a size in mm3 without a voxel size) is left out, as at prediction
+    labels = postprocess.clean_up(painter.labels, volume.geometry, spec.postprocess, across, note=lambda _: None)
     ids = [i for i in spec.decision.ids if i]
     return float(np.mean([overlap.dice for overlap in per_class(mask.array, labels, ids).values()]))

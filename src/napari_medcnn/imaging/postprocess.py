@@ -8,7 +8,8 @@ outside does not reach through faces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,35 +23,51 @@ Labels = npt.NDArray[Any]
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
-def keep_largest(labels: Labels, ids: tuple[int, ...] | None = None) -> Labels:
+def keep_largest(labels: Labels, ids: tuple[int, ...] | None = None, together: bool = False) -> Labels:
     """Keep the largest connected piece of each class; the others become background (0).
 
-    Of equally large pieces the first in array order stays. `ids` None means every class present.
+    Of equally large pieces the first in array order stays. `ids` None means every class present. `together` takes the
+    named classes as one thing (an organ and the tumour in it) and keeps its largest piece with all classes in it.
     """
     result = _checked(labels).copy()
+    if together:
+        mask = result != 0 if ids is None else np.isin(result, ids)
+        found = ndimage.find_objects(mask.astype(np.uint8))
+        if found:
+            result[found[0]][_lesser(mask[found[0]])] = 0
+        return result
     for label, box in _boxes(result, ids):
-        pieces, count = ndimage.label(result[box] == label, structure=_ALL_NEIGHBOURS)
-        if count > 1:
-            sizes = np.bincount(pieces.ravel())
-            sizes[0] = 0
-            result[box][(pieces != 0) & (pieces != sizes.argmax())] = 0
+        result[box][_lesser(result[box] == label)] = 0
     return result
 
 
-def fill_holes(labels: Labels, ids: tuple[int, ...] | None = None) -> Labels:
+def _lesser(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return all connected pieces of a mask but the largest."""
+    pieces, _ = ndimage.label(mask, structure=_ALL_NEIGHBOURS)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    lesser: npt.NDArray[np.bool_] = mask & (pieces != sizes.argmax())
+    return lesser
+
+
+def fill_holes(labels: Labels, ids: tuple[int, ...] | None = None, slice_axis: int | None = None) -> Labels:
     """Fill the background that a class encloses completely; other classes inside it stay.
 
-    In a volume a hole must be closed in 3D; in a picture (depth 1) in its plane.
+    In a volume a hole must be closed in 3D; with `slice_axis`, in its slice across that array axis; in a picture
+    (depth 1) in its plane.
     """
     result = _checked(labels).copy()
+    # in 3D every hole of a single plane is open above and below
+    across = 0 if labels.shape[0] == 1 else slice_axis
+    structure = None
+    if across is not None:
+        # the outside reaches through faces, but never from one slice to the next
+        structure = ndimage.generate_binary_structure(3, 1)
+        structure[tuple([0, 2] if a == across else slice(None) for a in range(3))] = False
     for label, box in _boxes(result, ids):
         view = result[box]
         mask = view == label
-        if labels.shape[0] == 1:
-            # in 3D every hole of a single plane is open above and below
-            filled = ndimage.binary_fill_holes(mask[0])[None]
-        else:
-            filled = ndimage.binary_fill_holes(mask)
+        filled = ndimage.binary_fill_holes(mask, structure=structure)
         view[filled & (view == 0)] = label
     return result
 
@@ -90,23 +107,70 @@ def remove_small(
     return result
 
 
-def clean_up(labels: Labels, geometry: Geometry, steps: Iterable[tuple[str, Mapping[str, Any]]]) -> Labels:
-    """Run the steps of a model's specification in order: (name, arguments), names as in this module.
+_STEPS: Mapping[str, Callable[..., Labels]] = {
+    "keep_largest": keep_largest,
+    "fill_holes": fill_holes,
+    "remove_small": remove_small,
+}
+
+
+def check_steps(steps: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Refuse the steps of a card that cannot be run, before the network works for an hour.
 
     Raises
     ------
     UnsupportedError
         A step is not one of `keep_largest`, `fill_holes`, `remove_small`.
+    InputError
+        A step has arguments that it does not take.
     """
+    for name, arguments in steps:
+        if name not in _STEPS:
+            raise UnsupportedError(f"postprocess: expected {', '.join(_STEPS)}, got {name!r}")
+        first = (None, None) if name == "remove_small" else (None,)
+        try:
+            inspect.signature(_STEPS[name]).bind(*first, **arguments)
+        except TypeError as error:
+            raise InputError(f"postprocess: step {name}: {error}") from error
+
+
+def clean_up(
+    labels: Labels,
+    geometry: Geometry,
+    steps: Iterable[tuple[str, Mapping[str, Any]]],
+    slice_axis: int | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Labels:
+    """Run the steps of a model's specification in order: (name, arguments), names as in this module.
+
+    Parameters
+    ----------
+    slice_axis : array axis across which a 2D network saw its slices; holes are then closed slice by slice unless the
+        step says otherwise. None for a 3D network.
+    note : told in words about a step that cannot be done on this scan (a size in mm3 where the voxel size is unknown)
+        and is left out: a finished mask is not thrown away for it. Without it that is an error.
+
+    Raises
+    ------
+    UnsupportedError, InputError
+        As `check_steps`.
+    GeometryError
+        See `note`.
+    """
+    steps = tuple(steps)
+    check_steps(steps)
     for name, arguments in steps:
         if name == "keep_largest":
             labels = keep_largest(labels, **arguments)
         elif name == "fill_holes":
-            labels = fill_holes(labels, **arguments)
-        elif name == "remove_small":
-            labels = remove_small(labels, geometry, **arguments)
+            labels = fill_holes(labels, **{"slice_axis": slice_axis, **arguments})
+        elif note is not None and arguments.get("minimum_mm3") is not None and not geometry.spacing_known:
+            note(
+                f"The file does not state the voxel size, so pieces below {arguments['minimum_mm3']:g} mm3 were not "
+                "removed from the mask."
+            )
         else:
-            raise UnsupportedError(f"postprocess: expected keep_largest, fill_holes or remove_small, got {name!r}")
+            labels = remove_small(labels, geometry, **arguments)
     return labels
 
 

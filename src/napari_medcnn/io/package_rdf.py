@@ -209,21 +209,23 @@ def _runs_raw(spec: ModelSpec) -> bool:
     """Return True if the network takes the scan exactly as stored, so that no other program can prepare it wrongly."""
     p = spec.preparation
     free = p.spacing_mm is None or all(s is None for s in p.spacing_mm)
-    return not p.steps and p.orientation is None and free and not p.crop_nonzero
+    cropped = p.crop_nonzero or p.crop_above is not None
+    return not p.steps and p.orientation is None and free and not cropped and not p.neighbours
 
 
 def _input_axes(spec: ModelSpec, shape: tuple[int | None, ...]) -> list[dict[str, Any]]:
     names = SPACE[spec.preparation.dimensions]
     if len(shape) != len(names) + 1:
         raise ModelError(f"network: expected an input of {len(names)} sizes and a channel, got {shape}")
-    if shape[-1] is not None and shape[-1] != spec.preparation.channels:
-        raise ModelError(f"network: it takes {shape[-1]} channels, the card says {spec.preparation.channels}")
+    channels = spec.preparation.network_channels
+    if shape[-1] is not None and shape[-1] != channels:
+        raise ModelError(f"network: it takes {shape[-1]} channels, the card says {channels}")
     axes: list[dict[str, Any]] = [{"type": "batch"}]
     for name, size in zip(names, shape[:-1], strict=True):
         step = {"min": max(1, spec.divisor), "step": max(1, spec.divisor)}
         axes.append({"type": "space", "id": name, "size": size if size is not None else step} | _unit(spec, name))
-    channels = spec.preparation.channels
-    words = ["red", "green", "blue"] if channels == 3 else [f"channel{i}" for i in range(channels)]
+    colours = channels == 3 and not spec.preparation.neighbours
+    words = ["red", "green", "blue"] if colours else [f"channel{i}" for i in range(channels)]
     return [*axes, {"type": "channel", "channel_names": words}]
 
 

@@ -286,7 +286,7 @@ def _candidates(extra_folder: Path | str | None) -> list[Path]:
 
 
 def _free_shape(spec: ModelSpec) -> tuple[int | None, ...]:
-    return (*[None] * spec.preparation.dimensions, spec.preparation.channels)
+    return (*[None] * spec.preparation.dimensions, spec.preparation.network_channels)
 
 
 def _is_plain(path: Path) -> bool:

@@ -118,7 +118,8 @@ def _try_out(
     near = max(spec.divisor, _TRY[spec.preparation.dimensions] // spec.divisor * spec.divisor)
     wanted = tuple(sizes) if len(sizes) == spec.preparation.dimensions else (None,) * spec.preparation.dimensions
     space = tuple(size or near for size in wanted)
-    given = np.random.default_rng(_SEED).standard_normal((1, *space, spec.preparation.channels), dtype=np.float32)
+    channels = spec.preparation.network_channels
+    given = np.random.default_rng(_SEED).standard_normal((1, *space, channels), dtype=np.float32)
     outputs = len(spec.decision.ids)
     shape = (1, *space, outputs) if spec.task == "segmentation" else (1, outputs)
     job = uuid.uuid4().hex
