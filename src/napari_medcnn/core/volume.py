@@ -108,6 +108,20 @@ class Volume:
         axes: Axes = "zyxc" if self.axes.endswith("c") else "zyx"
         return replace(self, array=self.array[index], axes=axes, frame_values=(), frame_unit="")
 
+    def as_grey(self) -> Volume | None:
+        """Return one channel (a view) of a single grey picture that is stored as RGB, None for anything else.
+
+        JPEG makes equal channels differ by a step or two; up to 2/255 of the largest value is taken for that.
+        """
+        if self.channels != 3 or self.geometry.shape[0] != 1 or self.array.dtype.kind not in "biuf":
+            return None
+        wide = self.array.astype(np.float32)
+        spread = wide.max(axis=-1) - wide.min(axis=-1)
+        if not np.all(spread <= 2 / 255 * float(np.abs(wide).max(initial=0))):
+            return None
+        axes: Axes = "tzyx" if self.axes.startswith("t") else "zyx"
+        return replace(self, array=self.array[..., 1], axes=axes, channel_names=())
+
     def reoriented(self, how: Reorientation) -> Volume:
         """Return the same voxels in another array order (a view), grid included."""
         return replace(self, array=how.apply(self.array, self.axes), geometry=self.geometry.reoriented(how))

@@ -29,6 +29,7 @@ from napari_medcnn.imaging.patches import Slab, TilePlan, plan_tiles
 from napari_medcnn.imaging.record import Box, Record
 from napari_medcnn.imaging.resample import AxisMap, cropped, linear, nearest, regrid, resample_image, resample_labels
 from napari_medcnn.imaging.restore import LabelPainter
+from napari_medcnn.imaging.shrink import centre_box, filled, shrink
 from napari_medcnn.imaging.slicing import turn
 
 Float32 = npt.NDArray[np.float32]
@@ -56,8 +57,11 @@ STEPS: Mapping[str, Callable[..., Float32]] = {
 }
 
 
-#: The one step that changes the grid; it must come first. For networks that take one size only.
-FIT = "fit_shape"
+#: The steps that change the grid; they must come first. For networks that take one size only.
+#: `fit_shape` keeps all of the picture and pads; `fill_shape` cuts it to the proportions, around its centre.
+FIT, FILL = "fit_shape", "fill_shape"
+#: Turns the values round where the file says that small ones are to be shown bright (MONOCHROME1).
+AS_DISPLAYED = "as_displayed"
 
 
 #: Steps that treat each voxel alone: a part of the scan gives what the whole scan gives there.
@@ -114,23 +118,26 @@ def prepare(
     box = None if region is None else turned_region(region, volume.geometry.shape, how)
     whole = _kept_box(data, spec, box, notes)
     check()
-    fits = bool(spec.steps) and spec.steps[0][0] == FIT
+    grid_step = spec.steps[0][0] if spec.steps else ""
+    fits = grid_step in (FIT, FILL)
     painted = whole if box is None else common(whole, box) or whole
     whole = painted if fits else whole
+    if grid_step == FILL:
+        whole = painted = centre_box(whole, **spec.steps[0][1])
     record = Record(volume.geometry, how, whole, volume.geometry)
     part, steps = record.part, spec.steps
     model = _model_grid(part, spec)
     if fits:
-        model, steps = _fitted(model, **steps[0][1]), steps[1:]
+        model, steps = (filled if grid_step == FILL else _fitted)(model, **steps[0][1]), steps[1:]
     seen = None
     if painted != whole:
         inner = replace(record, box=painted).part
         seen = covering(inner, model, _context(window, spec))
     early = seen is not None and all(name in POINTWISE for name, _ in steps)
-    data = _on_grid(data[whole], part, model, seen if early else None, notes)
+    data = _on_grid(data[whole], part, model, seen if early else None, notes, smooth=grid_step == FILL)
     check()
     for name, arguments in steps:
-        data = _run_step(data, name, arguments)
+        data = _as_displayed(data, volume) if name == AS_DISPLAYED else _run_step(data, name, arguments)
         check()
     if seen is not None:
         data = data if early else data[seen]
@@ -206,6 +213,16 @@ def _run_step(data: npt.NDArray[Any], name: str, arguments: Mapping[str, Any]) -
     return STEPS[name](data, **arguments)
 
 
+def _as_displayed(data: npt.NDArray[Any], volume: Volume) -> Float32:
+    """Return the values so that large ones are bright on screen, within the same range."""
+    values = data.astype(np.float32)
+    if not volume.inverted:
+        return values
+    finite = values[np.isfinite(values)]
+    turned: Float32 = finite.min(initial=np.inf) + finite.max(initial=-np.inf) - values
+    return turned
+
+
 def _check_grid(array: npt.NDArray[Any], record: Record) -> None:
     if array.shape != record.model.shape:
         raise InputError(f"array: expected the model grid's shape {record.model.shape} (z, y, x), got {array.shape}")
@@ -217,6 +234,8 @@ def _channels_last(volume: Volume, channels: int) -> npt.NDArray[Any]:
         raise InputError(f"volume: expected one time point, got {volume.frames}; choose one with Volume.frame")
     if volume.array.dtype.kind == "c":
         raise UnsupportedError("volume: expected real numbers, got complex ones; save magnitude or phase first")
+    if channels == 1:
+        volume = volume.as_grey() or volume
     if volume.channels != channels:
         raise InputError(f"volume: expected {channels} channels, got {volume.channels}; choose another model or image")
     return volume.array if volume.axes == "zyxc" else volume.array[..., None]
@@ -298,7 +317,12 @@ def _cut_grid(grid: Geometry, box: Box) -> Geometry:
 
 
 def _on_grid(
-    data: npt.NDArray[Any], part: Geometry, model: Geometry, seen: Box | None, notes: list[str]
+    data: npt.NDArray[Any],
+    part: Geometry,
+    model: Geometry,
+    seen: Box | None,
+    notes: list[str],
+    smooth: bool = False,
 ) -> npt.NDArray[Any]:
     """Return the data of `part` on the model's grid, or in the box `seen` of it, touching no more than that takes."""
     if model == part:
@@ -312,7 +336,7 @@ def _on_grid(
         data, bad = _without_gaps(data)
         if bad:
             notes.append(f"{bad} values are not numbers; the lowest value stands for them.")
-    return resample_image(data, part, target, fill=lowest)
+    return shrink(data, target.shape[1:]) if smooth else resample_image(data, part, target, fill=lowest)
 
 
 def _lowest(data: npt.NDArray[Any]) -> float:
