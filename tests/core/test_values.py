@@ -238,6 +238,22 @@ def test_what_does_not_fit_is_said_in_words() -> None:
     assert worst(check_fit(two, card)) == "stop"
 
 
+def test_channels_are_named_where_the_card_names_them() -> None:
+    """Row 49: which layers are missing, and channels that came in another order."""
+    card = replace(spec(), preparation=Preparation(3, 3, channel_names=("T1", "T2", "FLAIR")))
+    message = {item.topic: item.text for item in check_fit(scan(), card)}["Channels"]
+    assert message == "This model takes T1, T2 and FLAIR; choose a layer for each (this scan has 1)."
+    voxels = np.linspace(0, 1, 8 * 8 * 8 * 3).reshape(8, 8, 8, 3)
+    three = Volume(voxels, Geometry((8, 8, 8)), "zyxc", modality="CT", channel_names=("t1", "t2", "flair"))
+    assert levels(three, card)["Channels"] == "ok"
+    swapped = replace(three, channel_names=("FLAIR", "T2", "T1"))
+    item = next(item for item in check_fit(swapped, card) if item.topic == "Channels")
+    assert item.level == "override"
+    assert item.text == "They come as FLAIR, T2 and T1; the model takes T1, T2 and FLAIR, in this order."
+    # names of layers that say nothing about the sequence are no reason to stop
+    assert levels(replace(three, channel_names=("CT 5", "CT 6", "CT 7")), card)["Channels"] == "ok"
+
+
 def test_options_are_valid_once_made() -> None:
     for bad in ({"device": "tpu"}, {"frame": -1}):
         with pytest.raises(InputError, match=next(iter(bad))):

@@ -53,9 +53,25 @@ def worst(items: tuple[FitItem, ...]) -> str:
 
 
 def _channels(volume: Volume, spec: ModelSpec) -> FitItem:
-    wanted = spec.preparation.channels
+    wanted, names = spec.preparation.channels, spec.preparation.channel_names
     if volume.channels == wanted:
-        return FitItem("ok", "Channels", str(wanted))
+        given = tuple(name.casefold() for name in volume.channel_names)
+        expected = tuple(name.casefold() for name in names)
+        if given != expected and sorted(given) == sorted(expected):
+            return FitItem(
+                "override",
+                "Channels",
+                f"They come as {_and(volume.channel_names)}; the model takes {_and(names)}, in this order.",
+            )
+        return FitItem("ok", "Channels", _and(names) if names else str(wanted))
+    if wanted == 1 and volume.as_grey() is not None:
+        return FitItem("ok", "Channels", "1 (a grey picture stored as RGB)")
+    if names:
+        return FitItem(
+            "stop",
+            "Channels",
+            f"This model takes {_and(names)}; choose a layer for each (this scan has {volume.channels}).",
+        )
     return FitItem(
         "stop", "Channels", f"The model takes {wanted}, this scan has {volume.channels}; choose another one."
     )
@@ -126,6 +142,10 @@ def _values(volume: Volume, spec: ModelSpec) -> list[FitItem]:
     if low < wanted_low - span or high > wanted_high + span or (high - low) < 0.05 * span:
         return [FitItem("warn", "Values", f"{low:g} to {high:g}; trained on {wanted_low:g} to {wanted_high:g}.")]
     return [FitItem("ok", "Values", f"{low:g} to {high:g}")]
+
+
+def _and(words: tuple[str, ...]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def _or(words: tuple[str, ...]) -> str:

@@ -77,7 +77,7 @@ def predict(
             prepared = prepare_scan(loaded, scan, options, context)
             warnings += prepared.record.notes
         flips = flip_axes(scan, spec, options.slices) if options.flips else ()
-        spread = options.uncertainty and options.uncertainty_kind == "variance"
+        spread = bool(flips) and options.uncertainty and options.uncertainty_kind == "variance"
         fixed = any(n is not None for n in loaded.fixed_shape)
         tile: tuple[int, ...] | None = spec.tile
         while tile is not None:
@@ -144,7 +144,7 @@ def _write(painter: LabelPainter, record: Record, loaded: Loaded, out: Outputs, 
 def shared_voxels(painter: LabelPainter, loaded: Loaded) -> list[str]:
     """Say it when many voxels belong to several classes although a mask can show only one of them."""
     decision = loaded.spec.decision
-    shared = int(getattr(painter, "overlapping_voxels", 0))
+    shared = painter.overlapping_voxels
     marked = int(np.count_nonzero(painter.labels))
     if decision.exclusive or decision.rule == "last" or not marked or shared <= _MANY_SHARED * marked:
         return []

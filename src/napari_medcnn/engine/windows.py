@@ -17,6 +17,7 @@ from napari_medcnn.engine.loading import Loaded
 from napari_medcnn.errors import ModelError
 from napari_medcnn.imaging import pipeline
 from napari_medcnn.imaging.boxes import whole_box
+from napari_medcnn.imaging.decide import sure_background
 from napari_medcnn.imaging.patches import TilePlan, plan_tiles, stream_scores
 from napari_medcnn.imaging.record import Box, Record
 from napari_medcnn.imaging.restore import LabelPainter
@@ -177,19 +178,12 @@ def segment(run: Run, prepared: pipeline.Prepared, options: PredictOptions, out:
         if not found.any():
             return painter
         wanted = near(found, plan.tile)
-    sure = _sure_background(run)
+    sure = sure_background(spec.decision, doubt=run.spread)
     told = _told(run, "Window", begin, 1.0)
     slabs = stream_scores(data, plan, run.scores, on_tile=told, wanted=wanted, background=sure)
     return pipeline.restore_scores(
         slabs, prepared.record, spec.decision, uncertainty=options.uncertainty, probabilities=out.probabilities
     )
-
-
-def _sure_background(run: Run) -> tuple[float, ...]:
-    """Return the scores of a voxel that nobody needs to look at."""
-    decision = run.loaded.spec.decision
-    scores = tuple(float(decision.exclusive and label == 0) for label in decision.ids)
-    return (*scores, 0.0) if run.flips and run.spread else scores
 
 
 def _told(run: Run, word: str, begin: float, end: float) -> Callable[[int, int], None]:
@@ -202,14 +196,15 @@ def _told(run: Run, word: str, begin: float, end: float) -> Callable[[int, int],
 def _first_look(
     run: Run, prepared: pipeline.Prepared, options: PredictOptions, out: Outputs, end: float
 ) -> tuple[npt.NDArray[Any], LabelPainter]:
-    """Return what one pass without overlap and without mirroring found: labels on the model's grid, and painted."""
+    """Return what one pass without overlap found: labels on the model's grid, and painted on the scan's."""
     spec, model = run.loaded.spec, prepared.record.model
     upright = Reorientation((0, 1, 2), (False, False, False))
     here = LabelPainter(Record(model, upright, whole_box(model.shape), model), spec.decision)
     painter = LabelPainter(
         prepared.record, spec.decision, uncertainty=options.uncertainty, probabilities=out.probabilities
     )
-    plain = replace(run, flips=(), spread=False)
+    # with a map of disagreement wanted, this pass must know it too: it is the answer where nothing is found
+    plain = run if run.spread else replace(run, flips=())
     data = with_neighbours(prepared.data, spec.preparation)
     plan = make_plan(run, prepared, overlap=0.0)
     for slab in stream_scores(data, plan, plain.scores, on_tile=_told(run, "First look, window", 0.0, end)):

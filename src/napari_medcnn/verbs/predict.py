@@ -22,6 +22,7 @@ from napari_medcnn.core.results import Classification, FitItem, Provenance, Segm
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, ModelError
+from napari_medcnn.imaging.asked import check_options
 from napari_medcnn.io.packages import Package, find_model, read_package
 from napari_medcnn.verbs.guard import guarded, relay, stop_if
 from napari_medcnn.worker.client import Engine
@@ -69,7 +70,8 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
     Fails with
     ----------
     InputError
-        The scan does not suit the model (every reason is named), or there is no such time point.
+        The scan does not suit the model (every reason is named), there is no such time point, or the options ask for
+        what this model or scan cannot give (slices of a 3D model, a region outside the scan, undeclared mirroring).
     ModelError, EngineError, Cancelled
         The model cannot be opened, the engine died, the user stopped.
     """
@@ -80,6 +82,7 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
     volume = one_frame(request.volume, request.options.frame)
     fit = check_fit(volume, spec)
     refuse_misfit(fit, request.options)
+    check_options(volume, spec, request.options)
     stop_if(cancel)
     yield Progress(0.0, "Handing the scan over")
     job = _Job(request, package, volume, fit, voxel_sha256(volume))
