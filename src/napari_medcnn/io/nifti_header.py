@@ -21,11 +21,14 @@ from napari_medcnn.core.geometry import Float, Geometry, ras_to_lps
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import plain, shown
+from napari_medcnn.io.label_table import label_table
 from napari_medcnn.io.sniff import head_of, is_gzip, is_nifti
 
 RGB_CHANNELS = {128: 3, 2304: 4}
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LABEL_INTENT = 1002
+#: Header extensions that may name classes: unknown (TotalSegmentator), comment (ours), Caret (Connectome Workbench).
+_TEXTS = (0, 6, 30)
 #: Largest header extension block that is looked at.
 _MAX_EXTENSION = 1 << 20
 
@@ -246,7 +249,7 @@ def _qform(raw: Any, spacing: list[float], factor: float) -> Float:
 
 
 def _extension(path: Path, raw: Any, header_bytes: int) -> dict[str, Any]:
-    """Return our own JSON from the header extensions (nifti1.h, "extended header"), {} if there is none."""
+    """Return our own JSON, or the label table of another program, from the header extensions; {} if there is none."""
     end = int(raw["vox_offset"]) if np.isfinite(raw["vox_offset"]) else 0
     if not header_bytes + 4 < end <= _MAX_EXTENSION:
         return {}
@@ -259,10 +262,11 @@ def _extension(path: Path, raw: Any, header_bytes: int) -> dict[str, Any]:
         code = int.from_bytes(block[place + 4 : place + 8], order)  # type: ignore[arg-type]
         if size < 16 or place + size > len(block):
             return {}
-        if code == 6:
-            found = note_of(block[place + 8 : place + size].rstrip(b"\0").decode("utf-8", "replace"))
-            if found:
-                return found
+        text = block[place + 8 : place + size].rstrip(b"\0").decode("utf-8", "replace") if code in _TEXTS else ""
+        if found := note_of(text):
+            return found
+        if named := label_table(text):
+            return {"labels": named}
         place += size
     return {}
 
