@@ -31,6 +31,38 @@ def test_percentile_clip_uses_finite_values_of_each_channel():
     assert flat(result[..., 1]) == [9, 10, 20, 30, 40, 50, 60, 70, 80, 81, 9]
 
 
+def test_percentiles_of_what_is_not_zero_leave_the_background_alone():
+    values = np.concatenate([np.zeros(1000), np.arange(1.0, 102.0), [np.nan]]).reshape(1, 1, -1, 1)
+    result = intensity.percentile_clip(values, 10, 90, nonzero=True).ravel()
+    # 1 to 101: the percentiles are 11 and 91 exactly
+    np.testing.assert_array_equal(result[:1000], 0)
+    np.testing.assert_array_equal(result[1000:1101], np.clip(np.arange(1.0, 102.0), 11, 91))
+    assert result[-1] == 11
+
+
+def test_nnunets_rules_are_a_cards_steps():
+    """CT: clip to the training set's percentiles, then its mean and deviation. Else: z-score inside the mask."""
+    from napari_medcnn.core.geometry import Geometry
+    from napari_medcnn.core.spec import Preparation
+    from napari_medcnn.core.volume import Volume
+    from napari_medcnn.imaging.pipeline import prepare
+
+    rng = np.random.default_rng(0)
+    ct = rng.integers(-1024, 2000, (4, 5, 6)).astype(np.int16)
+    steps = (("clip", {"low": -57.0, "high": 164.0}), ("fixed_zscore", {"mean": (101.5,), "std": (32.7,)}))
+    ready = prepare(Volume(ct, Geometry(ct.shape)), Preparation(3, 1, steps=steps)).data[..., 0]
+    np.testing.assert_allclose(ready, (np.clip(ct.astype(np.float64), -57, 164) - 101.5) / 32.7, atol=1e-6)
+    mr = rng.uniform(50, 900, (6, 6, 6)).astype(np.float32)
+    mr[:2] = 0
+    spec = Preparation(3, 1, crop_nonzero=True, steps=(("zscore", {"nonzero": True}),))
+    ready = prepare(Volume(mr, Geometry(mr.shape)), spec)
+    inside = mr[2:].astype(np.float64)
+    np.testing.assert_allclose(ready.data[..., 0], (inside - inside.mean()) / inside.std(), atol=1e-5)
+    kept = prepare(Volume(mr, Geometry(mr.shape)), Preparation(3, 1, steps=(("zscore", {"nonzero": True}),)))
+    np.testing.assert_array_equal(kept.data[:2], 0)
+    np.testing.assert_array_equal(kept.data[2:], ready.data)
+
+
 def test_scale_range_takes_each_channel_from_its_own_lowest_to_its_own_highest_value():
     assert flat(intensity.scale_range(column(-100, 0, 300, NAN))) == [0, 0.25, 1, 0]
     assert flat(intensity.scale_range(column(7, 7, NAN))) == [0, 0, 0]

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from skimage import measure, morphology
 
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
-from napari_medcnn.imaging.postprocess import clean_up, fill_holes, keep_largest, remove_small
+from napari_medcnn.imaging.postprocess import check_steps, clean_up, fill_holes, keep_largest, remove_small
 
 
 def test_the_largest_piece_of_each_class_stays():
@@ -73,6 +75,74 @@ def test_a_size_in_mm3_needs_a_known_spacing_but_one_in_voxels_does_not():
     assert remove_small(mask, Geometry.picture(4, 4), minimum_voxels=16).all()
     with pytest.raises(InputError):
         remove_small(mask, Geometry.picture(4, 4))
+
+
+def blobs(shape, classes=3, seed=0):
+    """Return seeded smooth blobs of several classes, with holes."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 1.2)
+    noise = (noise - noise.mean()) / noise.std()
+    return np.digitize(noise, np.linspace(0.4, 1.6, classes)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(1, 60, 60), (14, 30, 30)])
+def test_against_scikit_image(shape):
+    """Per class and for all classes as one thing, on random blobs: the largest of its regionprops."""
+    mask = blobs(shape)
+    grid = Geometry(shape, (2.0, 0.5, 0.5))
+    assert mask.max() == 3
+
+    def largest(of):
+        found = measure.label(of, connectivity=3)
+        sizes = np.bincount(found.ravel())[1:]
+        assert len(sizes) > 3 and np.sort(sizes)[-1] > np.sort(sizes)[-2], "the largest must be one"
+        return found == sizes.argmax() + 1
+
+    each = np.zeros_like(mask)
+    for label in (1, 2, 3):
+        each[largest(mask == label)] = label
+    np.testing.assert_array_equal(keep_largest(mask), each)
+    np.testing.assert_array_equal(keep_largest(mask, together=True), np.where(largest(mask > 0), mask, 0))
+    pair = np.where(np.isin(mask, (2, 3)), largest(np.isin(mask, (2, 3))), mask > 0)
+    np.testing.assert_array_equal(keep_largest(mask, ids=(2, 3), together=True), np.where(pair, mask, 0))
+    kept = np.zeros_like(mask)
+    for label in (1, 2, 3):
+        whole = morphology.remove_small_objects(mask == label, max_size=19, connectivity=3)
+        kept[whole] = label
+    np.testing.assert_array_equal(remove_small(mask, grid, minimum_voxels=20), kept)
+    np.testing.assert_array_equal(remove_small(mask, grid, minimum_mm3=10.0), kept)  # 0.5 mm3 a voxel
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_holes_in_slices_are_scipys_one_by_one(axis):
+    mask = (np.random.default_rng(3).random((12, 16, 20)) < 0.75).astype(np.uint8)
+    expected = np.stack([ndimage.binary_fill_holes(plane) for plane in np.moveaxis(mask, axis, 0)], axis)
+    assert expected.sum() > mask.sum()
+    np.testing.assert_array_equal(fill_holes(mask, slice_axis=axis), expected)
+    np.testing.assert_array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))
+    np.testing.assert_array_equal(clean_up(mask, Geometry(mask.shape), (("fill_holes", {}),), axis), expected)
+
+
+def test_a_size_in_mm3_is_left_out_with_a_note_where_a_note_can_be_taken():
+    mask, said = np.ones((1, 4, 4), np.uint8), []
+    steps = (("remove_small", {"minimum_mm3": 500.0}), ("remove_small", {"minimum_voxels": 17}))
+    assert not clean_up(mask, Geometry.picture(4, 4), steps, note=said.append).any()
+    assert len(said) == 1 and "pieces below 500 mm3 were not removed" in said[0]
+    with pytest.raises(GeometryError):
+        clean_up(mask, Geometry.picture(4, 4), steps)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (("keep_largest", {"number": 2}), "step keep_largest: got an unexpected keyword argument 'number'"),
+        (("remove_small", {}), "exactly one of minimum_mm3 and minimum_voxels"),
+        (("remove_small", {"minimum_mm3": 1.0, "minimum_voxels": 2}), "exactly one"),
+    ],
+)
+def test_steps_with_wrong_arguments_are_refused(step, words):
+    with pytest.raises(InputError, match=words):
+        check_steps((step,))
+    check_steps((("keep_largest", {"together": True}), ("fill_holes", {"slice_axis": None})))
 
 
 @pytest.mark.parametrize("function", [keep_largest, fill_holes])

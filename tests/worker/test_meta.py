@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,13 @@ def test_a_grid_comes_back_exactly(geometry: Geometry) -> None:
 
 def test_a_scan_comes_back_without_its_name() -> None:
     volume = Volume(np.zeros((2, 3, 4, 5, 3)), ODD, "tzyxc", name="Jane Doe", modality="MR", source={"path": "doe.nii"})
+    volume = replace(volume, value_unit="HU", inverted=True)
     meta = json.loads(json.dumps(volume_meta(volume)))
     assert "oe" not in json.dumps(meta)
     back = volume_from_meta(volume.array, meta)
     assert (back.geometry, back.axes, back.modality) == (ODD, "tzyxc", "MR")
+    # what the preparation of a radiograph asks for
+    assert (back.value_unit, back.inverted) == ("HU", True)
 
 
 def test_what_is_missing_or_wrong_is_named() -> None:

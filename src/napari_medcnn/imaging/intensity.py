@@ -30,18 +30,22 @@ def clip(data: Channels, low: float, high: float) -> Array:
     return values
 
 
-def percentile_clip(data: Channels, low: float, high: float) -> Array:
-    """Limit each channel to its own percentiles `low` and `high` (0 to 100). Not finite becomes the lower limit."""
+def percentile_clip(data: Channels, low: float, high: float, nonzero: bool = False) -> Array:
+    """Limit each channel to its own percentiles `low` and `high` (0 to 100). Not finite becomes the lower limit.
+
+    With `nonzero` the percentiles are those of the values other than 0, which alone are limited; zeros stay zeros.
+    """
     if not 0 <= low < high <= 100:
         raise InputError(f"percentile_clip: expected 0 <= low < high <= 100, got low {low:g} and high {high:g}")
     values, finite = _as_float(data)
     for channel in range(values.shape[-1]):
         plane, good = values[..., channel], finite[..., channel]
-        if not good.any():
+        used = good & (plane != 0) if nonzero else good
+        if not used.any():
             plane[:] = FILL
             continue
-        bottom, top = np.percentile(plane[good], [low, high])
-        np.clip(plane, bottom, top, out=plane)
+        bottom, top = np.percentile(plane[used], [low, high])
+        plane[used] = np.clip(plane[used], bottom, top)
         plane[~good] = bottom
     return values
 

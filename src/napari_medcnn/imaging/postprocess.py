@@ -88,8 +88,7 @@ def remove_small(
     InputError
         None or both of the limits are given.
     """
-    if (minimum_mm3 is None) == (minimum_voxels is None):
-        raise InputError("remove_small: expected exactly one of minimum_mm3 and minimum_voxels")
+    _one_limit(minimum_mm3, minimum_voxels)
     if minimum_mm3 is not None:
         geometry.require_spacing("Removing pieces below a size in mm3")
         smallest = minimum_mm3 / geometry.voxel_mm3
@@ -132,6 +131,13 @@ def check_steps(steps: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
             inspect.signature(_STEPS[name]).bind(*first, **arguments)
         except TypeError as error:
             raise InputError(f"postprocess: step {name}: {error}") from error
+        if name == "remove_small":
+            _one_limit(arguments.get("minimum_mm3"), arguments.get("minimum_voxels"))
+
+
+def _one_limit(minimum_mm3: float | None, minimum_voxels: int | None) -> None:
+    if (minimum_mm3 is None) == (minimum_voxels is None):
+        raise InputError("remove_small: expected exactly one of minimum_mm3 and minimum_voxels")
 
 
 def clean_up(

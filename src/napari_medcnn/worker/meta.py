@@ -18,6 +18,7 @@ def volume_meta(volume: Volume) -> dict[str, Any]:
         "axes": volume.axes,
         "modality": volume.modality,
         "value_unit": volume.value_unit,
+        "inverted": volume.inverted,
     }
 
 
@@ -30,6 +31,7 @@ def volume_from_meta(array: npt.NDArray[Any], meta: dict[str, Any]) -> Volume:
             axes=meta.get("axes", "zyx"),
             modality=str(meta.get("modality", "")),
             value_unit=str(meta.get("value_unit", "")),
+            inverted=bool(meta.get("inverted", False)),
         )
     except KeyError as error:
         raise InputError("meta: expected the geometry of the scan, got none") from error
