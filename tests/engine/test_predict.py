@@ -244,6 +244,9 @@ def test_row_47_then_the_cpu_and_then_an_error(network_3d: keras.Model, scan: Vo
     assert "Memory was short on the GPU (test)." in result["warnings"]
     with pytest.raises(MemoryError):
         predict(lambda: iter([(gpu, "GPU (test)")]), *arguments)
+    # the weights alone did not fit
+    result = predict(lambda: iter([(None, "GPU (test)"), (cpu, "CPU")]), *arguments)
+    assert (result["device"], result["warnings"]) == ("CPU", ["Memory was short on the GPU (test)."])
 
 
 @pytest.mark.parametrize(

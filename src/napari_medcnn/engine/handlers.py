@@ -106,16 +106,23 @@ class _Engine:
             options = replace(options, frame=0)
         context.progress(None, "Opening the model")
 
-        def attempts() -> Iterator[tuple[Loaded, str]]:
+        short = out_of_memory_errors(runtime)
+
+        def opened(device: str) -> Loaded | None:
+            try:
+                return models.get(body, device, context.check_cancel)
+            except short:  # the weights alone can be too much for a GPU that others use
+                return None
+
+        def attempts() -> Iterator[tuple[Loaded | None, str]]:
             device = runtime.device(options.device)
-            yield models.get(body, device, context.check_cancel), runtime.describe(device)
+            yield opened(device), runtime.describe(device)
             if device != "cpu:0":
-                yield models.get(body, "cpu:0", context.check_cancel), runtime.describe("cpu:0")
+                yield opened("cpu:0"), runtime.describe("cpu:0")
 
         out = Outputs(
             *(_array(body, k, "r+") if body.get(k) else None for k in ("labels", "uncertainty", "probabilities"))
         )
-        short = out_of_memory_errors(runtime)
         try:
             result = predict(attempts, volume, options, out, context, short)
         except MemoryError as error:

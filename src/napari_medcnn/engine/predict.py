@@ -34,7 +34,7 @@ def smaller(tile: tuple[int, ...], divisor: int) -> tuple[int, ...] | None:
 
 
 def predict(
-    attempts: Callable[[], Iterator[tuple[Loaded, str]]],
+    attempts: Callable[[], Iterator[tuple[Loaded | None, str]]],
     volume: Volume,
     options: PredictOptions,
     out: Outputs,
@@ -46,7 +46,8 @@ def predict(
     Parameters
     ----------
     attempts
-        Yields the model on the device wanted, then on the CPU: the way down when memory is short.
+        Yields the model on the device wanted, then on the CPU: the way down when memory is short. None in its place
+        where it did not even fit into that device.
     volume
         The scan, perhaps with a time axis; `options.frame` chooses.
     short_of_memory
@@ -72,6 +73,9 @@ def predict(
     scan = volume.frame(options.frame)
     for loaded, device in attempts():
         loading = time.monotonic() - begun
+        if loaded is None:
+            warnings.append(f"Memory was short on the {device}.")
+            continue
         spec = loaded.spec
         if prepared is None:
             prepared = prepare_scan(loaded, scan, options, context)
