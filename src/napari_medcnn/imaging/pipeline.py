@@ -126,9 +126,9 @@ def prepare(
         whole = painted = centre_box(whole, **spec.steps[0][1])
     record = Record(volume.geometry, how, whole, volume.geometry)
     part, steps = record.part, spec.steps
-    model = _model_grid(part, spec)
+    model = model_grid(part, spec)
     if fits:
-        model, steps = (filled if grid_step == FILL else _fitted)(model, **steps[0][1]), steps[1:]
+        model, steps = (filled if grid_step == FILL else fitted)(model, **steps[0][1]), steps[1:]
     seen = None
     if painted != whole:
         inner = replace(record, box=painted).part
@@ -241,7 +241,7 @@ def _channels_last(volume: Volume, channels: int) -> npt.NDArray[Any]:
     return volume.array if volume.axes == "zyxc" else volume.array[..., None]
 
 
-def _model_grid(part: Geometry, spec: Preparation) -> Geometry:
+def model_grid(part: Geometry, spec: Preparation) -> Geometry:
     """Return the grid of the network's voxel size over the kept part."""
     if spec.spacing_mm is None or all(s is None for s in spec.spacing_mm):
         return part
@@ -252,7 +252,7 @@ def _model_grid(part: Geometry, spec: Preparation) -> Geometry:
     return regrid(part, (z, y, x))
 
 
-def _fitted(grid: Geometry, shape: tuple[int, ...]) -> Geometry:
+def fitted(grid: Geometry, shape: tuple[int, ...]) -> Geometry:
     """Return the grid of `shape`, (y, x) or (z, y, x), over all of `grid`: proportions kept, the rest is padding."""
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise InputError(f"{FIT}: expected a shape (y, x) or (z, y, x) of at least 1, got {shape}")

@@ -23,7 +23,7 @@ from napari_medcnn.imaging.resample import AxisMap
 
 Float32 = npt.NDArray[np.float32]
 #: Scores decided at a time: 1 MB, what stays in a processor's cache between the steps.
-_BLOCK = 2**18
+BLOCK = 2**18
 
 
 class LabelPainter:
@@ -132,7 +132,7 @@ class LabelPainter:
         place: list[Any] = [slice(None)] * 3
         place[axis] = index
         inside, height = tuple(place), len(first.low)
-        step = max(1, _BLOCK // (len(second.low) * plane.shape[-1]))
+        step = max(1, BLOCK // (len(second.low) * plane.shape[-1]))
         for row in range(0, height, step):
             rows = slice(row, min(row + step, height))
             block = _mix(plane, first.low[rows], first.high[rows], first.share[rows], axis=0)
@@ -179,9 +179,9 @@ def _mix(values: Float32, low: npt.NDArray[np.intp], high: npt.NDArray[np.intp],
 
 
 def _blocks(scores: Float32) -> Iterator[tuple[slice, slice]]:
-    """Yield parts (z, y) of an array (z, y, x, channel) of about `_BLOCK` numbers each."""
+    """Yield parts (z, y) of an array (z, y, x, channel) of about `BLOCK` numbers each."""
     depth, height, width, channels = scores.shape
-    step = max(1, _BLOCK // (width * channels))
+    step = max(1, BLOCK // (width * channels))
     for z in range(depth):
         for y in range(0, height, step):
             yield slice(z, z + 1), slice(y, min(y + step, height))
