@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cases import noise
-from napari_medcnn.core.events import Cancel, Failed, result_of
+from napari_medcnn.core.events import Cancel, Failed, Progress, result_of
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, Segmentation
@@ -23,7 +23,7 @@ from napari_medcnn.io.read import read_volume
 from napari_medcnn.verbs import predict
 from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.worker.client import Engine
-from tiny_packages import bright_xyz, nifti, package, picky
+from tiny_packages import bright_xyz, nifti, package, picky, segmenter
 
 
 def volume_of(shape=(4, 6, 5), axes="zyx", **more) -> Volume:
@@ -99,6 +99,50 @@ def test_wrong_modality_stops_until_insisted_on_and_stays_on_the_result(tmp_path
     result = run(PredictRequest(volume, ct_only, PredictOptions(ignore_fit=True)), engine)
     assert ("override", "Modality") in [(i.level, i.topic) for i in result.fit]
     assert any("This is MR" in note for note in result.provenance.notes)
+
+
+def test_row_47_the_memory_a_run_takes_is_said_before_it(model: Path, engine: Engine, monkeypatch) -> None:
+    request = PredictRequest(volume_of(), model)
+    events = list(predict.run(request, Cancel(), engine))
+    told = [e.message for e in events if isinstance(e, Progress)]
+    before = told.index("Handing the scan over")
+    assert any(m.startswith("About ") and " window" in m for m in told[:before])
+    assert events[-1].value.warnings == ()
+    monkeypatch.setattr(predict, "free_bytes", lambda: 1000)
+    result = run(request, engine)
+    assert len(result.warnings) == 1 and result.warnings[0].startswith("Memory may be short: about ")
+    assert result.warnings[0] in result.provenance.notes
+    assert (result.mask.array == 2).any()  # said, not refused
+    monkeypatch.setattr(predict, "free_bytes", lambda: None)
+    assert run(request, engine).warnings == ()
+
+
+def test_row_49_what_the_options_ask_for_is_compared_with_the_model_before_the_engine_starts(model: Path) -> None:
+    class Never:
+        def __getattr__(self, name):
+            pytest.fail("the engine was used")
+
+    for options, words in [
+        (PredictOptions(region=((0, 4), (0, 6), (0, 6))), r"region: expected a box inside the scan's 4 x 6 x 5 voxels"),
+        (PredictOptions(slices="coronal"), "this model reads volumes whole"),
+        (PredictOptions(flips=True), "tiny-mask declares no side that may be mirrored"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            run(PredictRequest(volume_of(), model, options), Never())
+
+
+def test_the_record_holds_every_option(tmp_path: Path, engine: Engine) -> None:
+    flat = package(tmp_path, segmenter("flat", 2, symmetric=(1, 2)))
+    options = PredictOptions(
+        region=((0, 2), (1, 6), (0, 5)),
+        slices="axial",
+        flips=True,
+        uncertainty_kind="variance",
+        coarse=True,
+        engine="keras",
+    )
+    data = run(PredictRequest(volume_of(), flat, options), engine).provenance.to_json()
+    assert PredictOptions.from_json(json.loads(json.dumps(data))["options"]) == options
 
 
 def test_class_scores(class_model: Path, engine: Engine) -> None:

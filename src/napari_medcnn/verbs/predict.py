@@ -23,6 +23,7 @@ from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, ModelError
 from napari_medcnn.imaging.asked import check_options
+from napari_medcnn.imaging.forecast import forecast_for, free_bytes, gigabytes
 from napari_medcnn.io.packages import Package, find_model, read_package
 from napari_medcnn.verbs.guard import guarded, relay, stop_if
 from napari_medcnn.worker.client import Engine
@@ -34,7 +35,7 @@ PROBABILITY_DTYPE = "float16"
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """Run `model` (the name or path of a package) on `volume`.
+    """Run `model` (the name or path of a package, or one that is open already) on `volume`.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class PredictRequest:
     """
 
     volume: Volume
-    model: Path | str
+    model: Path | str | Package
     options: PredictOptions = field(default_factory=PredictOptions)
     code: tuple[str, ...] = ()
     keep: bool = False
@@ -83,6 +84,8 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
     fit = check_fit(volume, spec)
     refuse_misfit(fit, request.options)
     check_options(volume, spec, request.options)
+    words, scarce = forecast_words(volume, spec, request.options)
+    yield Progress(0.0, words)
     stop_if(cancel)
     yield Progress(0.0, "Handing the scan over")
     job = _Job(request, package, volume, fit, voxel_sha256(volume))
@@ -96,6 +99,7 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
             **{k: _ref(arrays.get(k)) for k in ("labels", "uncertainty", "probabilities")},
         }
         reply = yield from relay(engine.run("predict", body, cancel))
+        reply = {**reply, "warnings": [*scarce, *reply.get("warnings", ())]}
         provenance = _provenance(job, reply)
         value: Segmentation | Classification
         if spec.task == "classification":
@@ -105,8 +109,25 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
     yield Result(value)
 
 
-def open_model(model: Path | str) -> Package:
-    """Return the package of a name or path."""
+def forecast_words(volume: Volume, spec: ModelSpec, options: PredictOptions) -> tuple[str, tuple[str, ...]]:
+    """Return what the run will take, in words, and what to keep on the result where that is more than there is.
+
+    It is a forecast and no reason to refuse: the run takes smaller windows when memory is short, and may well end.
+    """
+    told = forecast_for(volume.geometry, volume.array.dtype, spec, options)
+    free = free_bytes()
+    if free is None or told.bytes_needed <= free:
+        return told.words, ()
+    return told.words, (
+        f"Memory may be short: about {gigabytes(told.bytes_needed)} are needed and {gigabytes(free)} were free; choose "
+        "a region, or close other programs.",
+    )
+
+
+def open_model(model: Path | str | Package) -> Package:
+    """Return the package of a name or path; one that is open already (for many scans) is not read again."""
+    if isinstance(model, Package):
+        return model
     path = find_model(model)
     if path.suffix.lower() == ".keras":
         raise ModelError(
