@@ -96,6 +96,37 @@ def test_classifier_takes_any_size_and_survives_saving(tmp_path, dimensions):
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(m(image, training=False)) for m in (model, again)))
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_joined_classifiers_answer_the_mean_of_their_logits(tmp_path, dimensions):
+    rng, members = np.random.default_rng(8), []
+    for _ in range(3):
+        member = networks.cnn_classifier(dimensions, 1, 2, base=4, levels=2, dropout=0.5)
+        member.set_weights([rng.uniform(0.1, 1, w.shape).astype(np.float32) for w in member.get_weights()])
+        members.append(member)
+    joined = networks.average_classifiers(members)
+    x = rng.normal(size=(2, *[8] * dimensions, 1)).astype(np.float32)
+    expected = np.mean([keras.ops.convert_to_numpy(m(x, training=False)) for m in members], axis=0)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(joined(x, training=False)), expected, rtol=1e-4)
+    joined.save(tmp_path / "joined.keras")
+    again = keras.models.load_model(tmp_path / "joined.keras")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(again(x, training=False)), expected, rtol=1e-4)
+    assert again.get_layer("features").output.shape[-1] == 3 * 8
+
+
+def test_one_network_joined_with_nobody_is_itself():
+    member = networks.cnn_classifier(2, 1, 3, base=2, levels=2)
+    x = np.random.default_rng(2).normal(size=(1, 8, 8, 1)).astype(np.float32)
+    alone = keras.ops.convert_to_numpy(networks.average_classifiers([member])(x))
+    np.testing.assert_allclose(alone, keras.ops.convert_to_numpy(member(x)), rtol=1e-5)
+
+
+def test_networks_that_cannot_be_averaged_are_refused():
+    two = networks.cnn_classifier(2, 1, 2, base=2, levels=1)
+    for members in ([], [two, networks.cnn_classifier(2, 1, 3, base=2, levels=1)], [networks.unet(2, 1, 1, 2, 2)]):
+        with pytest.raises(ModelError, match="members"):
+            networks.average_classifiers(members)
+
+
 def test_only_stock_layers_are_used(tmp_path):
     models = [
         networks.unet(3, 1, 2, 4, 2, norm="instance", dropout=0.1),

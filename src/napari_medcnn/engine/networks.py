@@ -119,6 +119,45 @@ def cnn_classifier(
     return keras.Model(inputs, logits, name=name)
 
 
+def average_classifiers(members: Sequence[keras.Model], name: str = "classifiers") -> keras.Model:
+    """Join trained `cnn_classifier` networks of one kind into one network whose logits are the mean of theirs.
+
+    A mean of logits is one dense layer over all their features, so the joined network is again convolutions, global
+    average pooling and one dense layer: its layer `features` (batch, *spatial, member x filter) carries the class
+    activation map of the whole, which saliency needs as one layer.
+
+    Returns
+    -------
+    keras.Model
+        (batch, *spatial, in_channels) float32 -> (batch, classes) logits, the members' weights copied, no dropout.
+
+    Raises
+    ------
+    ModelError
+        There are no members, or they are no `cnn_classifier` networks of the same input and classes.
+    """
+    shapes = {(tuple(m.input_shape), tuple(m.output_shape)) for m in members}
+    pools = [layer for m in members for layer in m.layers if layer.name == "average"]
+    if len(shapes) != 1 or len(pools) != len(members):
+        raise ModelError("members: expected one or more cnn_classifier networks of the same channels and classes")
+    inputs = keras.Input(members[0].input_shape[1:], name="image")
+    ends, heads = [], []
+    for index, member in enumerate(members):
+        x = inputs
+        for layer in member.layers[1 : [layer.name for layer in member.layers].index("average")]:
+            copy = type(layer).from_config({**layer.get_config(), "name": f"member{index}_{layer.name}"})
+            x = copy(x)
+            copy.set_weights(layer.get_weights())
+        ends.append(x)
+        heads.append(member.get_layer("logits").get_weights())
+    x = layers.Concatenate(name="features")(ends) if len(ends) > 1 else ends[0]
+    logits = layers.Dense(members[0].output_shape[-1], name="logits", dtype="float32")
+    model = keras.Model(inputs, logits(type(pools[0])(name="average")(x)), name=name)
+    share = np.float32(1 / len(members))
+    logits.set_weights([np.concatenate([k for k, _ in heads]) * share, sum(b for _, b in heads) * share])
+    return model
+
+
 def threshold_segmenter_3d(
     thresholds: Sequence[float],
     *,
