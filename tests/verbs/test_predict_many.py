@@ -44,7 +44,11 @@ def test_shape_of_the_report_and_what_is_written(tmp_path: Path, model: Path, en
     assert list(case["seconds"]) == ["load", "forward", "rest"]
     voxel_ml = 0.7 * 0.8 * 3.0 / 1000
     assert case["volumes_ml"] == {"bright": pytest.approx(bright_xyz(path).sum() * voxel_ml)}
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["scan.nii.gz", "scan.provenance.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "manifest.json",
+        "scan.nii.gz",
+        "scan.provenance.json",
+    ]
     record = json.loads((tmp_path / "out" / "scan.provenance.json").read_text())
     assert record["model"]["name"] == "tiny-mask" and "Research use only" in record["research_use"]
 
@@ -195,3 +199,80 @@ def test_cancel_between_cases_keeps_what_is_done(tmp_path: Path, model: Path, en
 
 def _sha(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_channels_joined_by_a_bar(tmp_path: Path, engine: Engine) -> None:
+    from tiny_packages import package, segmenter
+
+    two = package(tmp_path / "p", segmenter("two", channels=2))
+    a, b = nifti(tmp_path / "a.nii.gz", seed=1), nifti(tmp_path / "b.nii.gz", seed=2)
+    done = run([Path(f"{a}|{b}")], two, tmp_path / "out", engine)
+    (case,) = done.report["cases"]
+    assert case["status"] == "done" and case["input"] == f"{a}|{b}"
+    assert case["output"] == str(tmp_path / "out" / "a.nii.gz")
+    both = sum(np.asarray(nibabel.load(p).dataobj, dtype=float) for p in (a, b)) / 2
+    np.testing.assert_array_equal(np.asarray(nibabel.load(case["output"]).dataobj) == 2, both > both.mean())
+    wrong = run(
+        [a, Path(f"{a}|"), Path(f"{a}|{tmp_path / 'gone.nii'}"), Path(f"{a}|{b}|{b}")], two, tmp_path / "o", engine
+    )
+    errors = [c["error"] for c in wrong.report["cases"]]
+    assert "takes 2" in errors[0] and "on each side" in errors[1] and "gone.nii" in errors[2] and "takes 2" in errors[3]
+
+
+def test_uncertainty_lies_beside_the_mask_when_asked_for(tmp_path: Path, model: Path, engine: Engine) -> None:
+    path = nifti(tmp_path / "scan.nii.gz")
+    run([path], model, tmp_path / "out", engine, options=PredictOptions(uncertainty=True))
+    image = nibabel.load(tmp_path / "out" / "scan.uncertainty.nii.gz")
+    assert image.get_data_dtype() == np.uint8
+    np.testing.assert_allclose(image.affine, nibabel.load(path).affine, atol=1e-5)
+    np.testing.assert_array_equal(np.asarray(image.dataobj), np.where(bright_xyz(path), 20, 10))
+
+
+def test_progress_of_a_case_is_its_share_of_the_run(tmp_path: Path, model: Path) -> None:
+    import fake_engine
+
+    orders = tmp_path / "orders.json"
+    orders.write_text(json.dumps({"slow": 0.1}))
+    paths = [nifti(tmp_path / f"{n}.nii.gz", seed=i) for i, n in enumerate("ab")]
+    engine = Engine(fake_engine.launch(orders))
+    try:
+        events = predict_many.run(ManyRequest(tuple(paths), model, tmp_path / "out"), Cancel(), engine)
+        seen = [(e.message, e.fraction) for e in events if isinstance(e, Progress) and "Window" in e.message]
+    finally:
+        engine.close()
+    first = [f for m, f in seen if m.startswith("a.nii.gz")]
+    second = [f for m, f in seen if m.startswith("b.nii.gz")]
+    assert first and second and first == sorted(first) and second == sorted(second)
+    assert min(first) >= 0 and max(first) < 0.5 <= min(second) and max(second) < 1
+
+
+def test_a_folder_of_many_files_is_looked_at_once(
+    tmp_path: Path, photo_model: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_medcnn.io import packages, read
+
+    for n in range(6):
+        photo(tmp_path / "in" / f"{n}.png", seed=n)
+    looked, opened = [], []
+    real_look, real_open = read._look, packages.read_package
+    monkeypatch.setattr(read, "_look", lambda path: looked.append(path) or real_look(path))
+    monkeypatch.setattr(predict_many.predict, "read_package", lambda path: opened.append(path) or real_open(path))
+    done = run([tmp_path / "in"], photo_model, tmp_path / "out", engine)
+    assert done.failed == 0 and len(done.report["cases"]) == 6
+    assert [c["item"] for c in done.report["cases"]] == [f"{n}.png" for n in range(6)]
+    assert looked == [tmp_path / "in"] and len(opened) == 1
+
+
+def test_a_dicom_series_in_a_folder_is_read_from_its_own_files(
+    tmp_path: Path, model: Path, engine: Engine, shared_data
+) -> None:
+    from napari_medcnn.io.read import inspect, read_item, read_volume
+
+    folder = shared_data("zoo-dicom2nifti")
+    found = inspect(folder)
+    items = [i for i in found.items if i.kind == "volume"][:4]
+    assert items
+    for item in items:
+        one, other = read_item(found, item, True), read_volume(folder, item.id, True)
+        np.testing.assert_array_equal(one.array, other.array)
+        assert one.geometry == other.geometry and one.source == other.source

@@ -75,6 +75,19 @@ def read_volume(path: Path | str, item: str | None = None, resample: bool = Fals
     return _load(Path(path), item, resample)[0]
 
 
+def read_item(found: Found, item: Item, resample: bool = False) -> Volume:
+    """Return one item of what `inspect` found, without looking at the rest of its folder again; errors as `read`."""
+    if not found.path.is_dir() or not item.files:
+        return read_volume(found.path, item.id, resample)
+    if len(item.files) == 1 and sniff(item.files[0]) != "dicom":
+        layer = item.id.rpartition(":")[2] if ":layer-" in item.id else None
+        return _sourced(_load(item.files[0], layer, resample)[0], found.path, item.id)
+    series, _ = dicom.gather(item.files)
+    if item.id not in series:
+        return read_volume(found.path, item.id, resample)
+    return _sourced(dicom.read_series(series[item.id], resample), found.path, item.id)
+
+
 def read_labels(path: Path | str, item: str | None = None) -> LabelMap:
     """Return a mask: whole numbers of 0 and up, with the names and colours its file carries.
 
@@ -273,4 +286,4 @@ def _walk(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:
                 yield path
 
 
-__all__ = ["inspect", "read", "read_volume", "read_labels"]
+__all__ = ["inspect", "read", "read_item", "read_labels", "read_volume"]

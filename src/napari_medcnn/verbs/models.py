@@ -1,4 +1,4 @@
-"""List the models there are: shipped ones, the user's own, and one more folder."""
+"""List the models there are: shipped ones, the user's own, one more folder, and the programs that run as models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_medcnn.core.command import CommandModel
+from napari_medcnn.core.command import card as command_card
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.io.commands import list_commands
 from napari_medcnn.io.packages import Package, list_models
 from napari_medcnn.verbs.guard import guarded, stop_if
 
@@ -20,14 +23,19 @@ class ModelsRequest:
 
 @dataclass(frozen=True)
 class ModelList:
-    """What was found: usable packages, and in words what could not be used."""
+    """What was found: usable packages, the user's own programs, and in words what could not be used."""
 
     packages: tuple[Package, ...]
     problems: tuple[str, ...]
+    commands: tuple[CommandModel, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``medcnn models --json`` prints."""
-        return {"models": [card(p) for p in self.packages], "problems": list(self.problems)}
+        return {
+            "models": [card(p) for p in self.packages],
+            "commands": [command_card(c) for c in self.commands],
+            "problems": list(self.problems),
+        }
 
 
 @guarded
@@ -38,7 +46,10 @@ def run(request: ModelsRequest, cancel: Cancel) -> Events:
     found = list_models(request.folder)
     packages = tuple(entry for entry in found if isinstance(entry, Package))
     broken = tuple(f"{e.path.name}: {e.error}" for e in found if not isinstance(e, Package))
-    yield Result(ModelList(packages, broken))
+    listed = list_commands()
+    commands = tuple(entry for entry in listed if isinstance(entry, CommandModel))
+    broken += tuple(f"{e.name}: {e.error}" for e in listed if not isinstance(e, CommandModel))
+    yield Result(ModelList(packages, broken, commands))
 
 
 def card(package: Package) -> dict[str, Any]:

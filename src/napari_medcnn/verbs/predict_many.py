@@ -1,47 +1,56 @@
-"""Run a model on many inputs one by one; one bad case never stops the rest."""
+"""Run a model on many inputs one by one; one bad case never stops the rest, and a run that stopped can be resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import hashlib
+import json
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
-from napari_medcnn.core.options import PredictOptions
-from napari_medcnn.core.results import Classification, Segmentation
-from napari_medcnn.core.spec import ModelSpec
+from napari_medcnn.core.options import PredictOptions, to_json
+from napari_medcnn.core.results import Classification, Provenance, Segmentation
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import Cancelled, EngineError, InputError, MedcnnError, SaveError, UnsupportedError
+from napari_medcnn.errors import Cancelled, EngineError, InputError, MedcnnError
+from napari_medcnn.io.commands import find_command
 from napari_medcnn.io.packages import Package
-from napari_medcnn.io.read import inspect, read_volume
 from napari_medcnn.io.save import save_json, save_text, save_volume
-from napari_medcnn.verbs import predict
-from napari_medcnn.verbs.guard import guarded, plain_os_error, relay, stop_if
-from napari_medcnn.verbs.names import has_image_suffix, output_stems, provenance_path
+from napari_medcnn.verbs import command_model, manifest, predict
+from napari_medcnn.verbs.guard import Steps, guarded, plain_os_error, relay, stop_if
+from napari_medcnn.verbs.many_cases import Case, cases_of, is_one_file, spare_input, targets_of
+from napari_medcnn.verbs.names import provenance_path
 from napari_medcnn.verbs.save import SaveRequest, predictions_table, write
 from napari_medcnn.worker.client import Engine
 
-#: So many engine deaths one after the other mean that the fault is not in the cases.
+#: So many deaths of the engine or program one after the other mean that the fault is not in the cases.
 _DEATHS_TO_STOP = 3
+_DONE_BEFORE = "Done in an earlier run with equal input, model and options; not run again."
 
 
 @dataclass(frozen=True)
 class ManyRequest:
     """Run `model` on files and folders `inputs`, results into `out` (a folder, or one image file for one input).
 
-    `item` takes one item of a single input that holds several; `resample` allows irregular series.
+    An input may be several paths joined by ``|``: the channels of one case, on the grid of the first.  `model` is the
+    name or path of a package, or the name of one of the user's command models.  `item` takes one item of a single
+    input that holds several; `resample` allows irregular series.  `resume` leaves out what ``manifest.json`` in `out`
+    says is done with equal input, model and options.  Maps that `options` ask for (probabilities, uncertainty) become
+    files beside the mask.
     """
 
     inputs: tuple[Path, ...]
     model: Path | str
     out: Path
-    options: PredictOptions = field(default_factory=PredictOptions)
+    options: PredictOptions = field(default_factory=lambda: PredictOptions(uncertainty=False))
     code: tuple[str, ...] = ()
     item: str | None = None
     resample: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,14 +62,34 @@ class ManyResult:
 
 
 @dataclass(frozen=True)
-class _Case:
-    """One item to run on: where it is, its id, whether others of its path run too, and why it cannot run (or "")."""
+class _Model:
+    """What runs: a package in the engine, or a program of the user's; `mark` changes with anything that counts."""
 
-    path: Path
-    item: str | None
-    several: bool = False
-    picture: bool = False
-    error: str = ""
+    name: str
+    sha256: str
+    mark: str
+    masks: bool
+    channel_names: tuple[str, ...]
+    package: Package | None = None
+    command: CommandModel | None = None
+    program: command_model.FoundProgram | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    request: ManyRequest
+    model: _Model
+    engine: Engine
+    cancel: Cancel
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Row of the report, result or None, whether the engine or program died of it."""
+
+    row: dict[str, Any]
+    result: Segmentation | Classification | None = None
+    died: bool = False
 
 
 @guarded
@@ -78,161 +107,199 @@ def run(request: ManyRequest, cancel: Cancel, engine: Engine) -> Events:
     if request.item is not None and len(request.inputs) > 1:
         raise InputError(f"item: names one item of one input, got {len(request.inputs)} inputs")
     yield Progress(0.0, "Opening the model")
-    package = predict.open_model(request.model)
-    cases: list[_Case] = []
+    model = yield from _open(request, cancel)
+    work = _Work(request, model, engine, cancel)
+    cases: list[Case] = []
     for path in request.inputs:
         stop_if(cancel)
-        cases += _cases(Path(path), request.item)
-    targets = _targets(request, package.spec, cases)
+        cases += cases_of(Path(path), request.item)
+    out = Path(request.out)
+    targets = targets_of(out, cases, model.masks)
+    one_file = model.masks and is_one_file(out, len(cases))
+    if one_file and request.resume:
+        raise InputError("resume: needs OUT to be a folder, where the manifest stands")
+    named = {"name": model.name, "sha256": model.sha256}
+    log = manifest.Manifest(None if one_file else out, manifest.head(named), request.resume)
+    rows = yield from _all(work, cases, targets, log)
+    failed = sum(row["status"] != "done" for row in rows)
+    yield Result(ManyResult({"model": named, "cases": rows}, failed))
+
+
+def _all(work: _Work, cases: list[Case], targets: list[Path], log: manifest.Manifest) -> Steps:
+    """Run all cases; returns their rows.  Whatever stops the run, what is done is on disk."""
     rows: list[dict[str, Any]] = []
     scores: list[tuple[str, Classification]] = []
     deaths = 0
     try:
         for number, (case, target) in enumerate(zip(cases, targets, strict=True)):
-            stop_if(cancel)
+            stop_if(work.cancel)
             yield Progress(number / len(cases), f"{number + 1} of {len(cases)}: {case.path.name}")
-            row, result, dead = yield from _one(request, package, case, target, cancel, engine)
-            rows.append(row)
-            if isinstance(result, Classification):
-                scores.append((f"{case.path}#{case.item}" if case.several else str(case.path), result))
-            deaths = deaths + 1 if dead else 0
+            key = _key(work, case) if not case.error else {}
+            before = log.done_before(key)
+            if before is not None:
+                outcome = _again(before)
+            else:
+                steps = _one(work, case, target)
+                outcome = yield from _share(steps, number, len(cases), case.path.name)
+                chosen = list(outcome.result.chosen) if isinstance(outcome.result, Classification) else None
+                error = (outcome.row["error"] or "").partition(command_model.SAID)[0] or None
+                log.add({**outcome.row, "error": error, "chosen": chosen, **key})
+            rows.append(outcome.row)
+            if isinstance(outcome.result, Classification):
+                scores.append((f"{case.name}#{case.item}" if case.several else case.name, outcome.result))
+            deaths = deaths + 1 if outcome.died else 0
             if deaths >= _DEATHS_TO_STOP:
-                raise EngineError(f"The AI engine died {deaths} times in a row. {row['error']}", state="crashed")
-    finally:  # whatever stops the run, classes already found are kept
+                what = "The AI engine" if work.model.command is None else work.model.command.title
+                raise EngineError(f"{what} died {deaths} times in a row. {outcome.row['error']}", state="crashed")
+    finally:
+        log.write()
         if scores:
-            save_text(predictions_table(scores), request.out / "predictions.csv")
-    model = {"name": package.spec.name, "sha256": package.spec.sha256}
-    failed = sum(row["status"] != "done" for row in rows)
-    yield Result(ManyResult({"model": model, "cases": rows}, failed))
+            save_text(predictions_table(scores), work.request.out / "predictions.csv")
+    return rows
 
 
-def _one(
-    request: ManyRequest, package: Package, case: _Case, target: Path, cancel: Cancel, engine: Engine
-) -> Generator[Event, None, tuple[dict[str, Any], Segmentation | Classification | None, bool]]:
-    """Run one case; returns its row, its result, and whether the engine died of it."""
-    error, dead = case.error, False
+def _open(request: ManyRequest, cancel: Cancel) -> Generator[Event, None, _Model]:
+    command = find_command(request.model)
+    if command is None:
+        package = predict.open_model(request.model)
+        spec = package.spec
+        text = json.dumps([spec.to_json(), spec.sha256], sort_keys=True)
+        mark = hashlib.sha256(text.encode("utf-8")).hexdigest()
+        channels = spec.preparation.channel_names
+        return _Model(spec.name, spec.sha256, mark, spec.task == "segmentation", channels, package)
+    command_model.refuse_options(command, request.options)
+    program = yield from relay(command_model.look_up(command, cancel))
+    mark = command_model.definition_sha256(command, program)
+    return _Model(command.name, mark, mark, True, command.channels, command=command, program=program)
+
+
+def _key(work: _Work, case: Case) -> dict[str, Any]:
+    """Return what must be equal for a case not to be run again; {} where its files cannot be read."""
+    request = work.request
+    try:
+        digest = manifest.files_sha256(case.files)
+    except OSError:
+        return {}
+    options = {**to_json(request.options), "resample": request.resample, "code": list(request.code)}
+    return {"input": case.name, "item": case.item, "input_sha256": digest, "model_sha256": work.model.mark,
+            "options": options}  # fmt: skip
+
+
+def _again(before: Mapping[str, Any]) -> _Outcome:
+    """Return the outcome of a case that an earlier run did."""
+    row: dict[str, Any] = {name: before.get(name) for name in _COLUMNS}
+    row["warnings"] = [*(row["warnings"] or []), _DONE_BEFORE]
+    if before.get("chosen") is None:
+        return _Outcome(row)
+    nothing = Provenance({}, {}, {}, "", {}, "")
+    return _Outcome(row, Classification(dict(row["classes"] or {}), tuple(before["chosen"]), nothing))
+
+
+def _one(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outcome]:
+    """Run one case, whatever happens to it."""
+    error, died = case.error, False
     if not error:
         try:
-            result, output, warnings = yield from _attempt(request, package, case, target, cancel, engine)
-            return _row(case, result, output, warnings), result, False
+            return (yield from _attempt(work, case, target))
         except Cancelled:
             raise
         except MedcnnError as fault:
-            error, dead = str(fault), isinstance(fault, EngineError)
+            error, died = str(fault), isinstance(fault, EngineError)
         except OSError as fault:
             error = plain_os_error(fault)
         except MemoryError:
             error = "There is not enough memory for this case."
-    return _failed_row(case, error), None, dead
+    empty = dict.fromkeys(("output", "classes", "volumes_ml", "device", "seconds"))
+    row: dict[str, Any] = {
+        "input": case.name,
+        "item": case.item,
+        "status": "failed",
+        **empty,
+        "warnings": [],
+        "error": error,
+    }
+    return _Outcome(row, None, died)
 
 
-def _attempt(
-    request: ManyRequest, package: Package, case: _Case, target: Path, cancel: Cancel, engine: Engine
-) -> Generator[Event, None, tuple[Segmentation | Classification, Path, tuple[str, ...]]]:
-    _spare_input(case.path, target)
-    volume = read_volume(case.path, case.item, request.resample)
-    work = predict.PredictRequest(volume, package.path, request.options, request.code)
-    result = yield from relay(_named(predict.run(work, cancel, engine), case.path.name))
+def _attempt(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outcome]:
+    request, model = work.request, work.model
+    spare_input(case, target)
+    volume = case.read(request.resample, model.channel_names)
+    result: Segmentation | Classification = yield from relay(_predict(work, volume))
+    warnings = [*volume.notes, *(f"{i.topic}: {i.text}" for i in result.fit if i.level != "ok"), *result.warnings]
     if isinstance(result, Segmentation):
         write(SaveRequest(result, target))
-        if result.probabilities is not None:
-            _save_probabilities(result, volume, target)
+        warnings += _save_maps(result, volume, target, request.options)
     else:
         save_json(result.provenance.to_json(), target)
         target = request.out / "predictions.csv"
-    fit = tuple(f"{i.topic}: {i.text}" for i in result.fit if i.level != "ok")
-    return result, target, (*volume.notes, *fit, *result.warnings)
+    return _Outcome(_row(case, result, target, warnings), result)
 
 
-def _named(events: Events, name: str) -> Events:
-    """Put the case's name before each message, and leave the fraction to the whole run."""
+def _predict(work: _Work, volume: Volume) -> Events:
+    request, model = work.request, work.model
+    if model.command is not None:
+        asked = command_model.CommandRequest(volume, model.command, request.options, model.program)
+        return command_model.run(asked, work.cancel)
+    run_on = predict.PredictRequest(volume, model.package or request.model, request.options, request.code)
+    return predict.run(run_on, work.cancel, work.engine)
+
+
+def _share(steps: Steps, number: int, count: int, name: str) -> Steps:
+    """Pass on the progress of one case as its share of the whole run, its name in front."""
     try:
-        for event in events:
-            yield Progress(None, f"{name}: {event.message}") if isinstance(event, Progress) else event
+        while True:
+            event = next(steps)
+            if isinstance(event, Progress):
+                fraction = None if event.fraction is None else (number + event.fraction) / count
+                event = Progress(fraction, f"{name}: {event.message}")
+            yield event
+    except StopIteration as end:
+        return end.value
     finally:
-        events.close()
+        steps.close()
 
 
-def _cases(path: Path, wanted: str | None) -> list[_Case]:
-    """Return the items of one input; what cannot be looked at is a case that failed."""
-    try:
-        found = inspect(path)
-    except MedcnnError as error:
-        return [_Case(path, None, error=str(error))]
-    except OSError as error:
-        return [_Case(path, None, error=plain_os_error(error))]
-    # A scan of whole numbers may look like a mask; masks beside scans are not run on.
-    usable = [i for i in found.items if i.kind in ("volume", "picture")] or [
-        i for i in found.items if i.kind == "labels"
-    ]
-    if wanted is not None:
-        usable = [i for i in found.items if i.id == wanted]
-        if not usable:
-            ids = ", ".join(i.id for i in found.items)
-            return [_Case(path, wanted, error=f"{path.name}: there is no item {wanted!r}, only {ids}")]
-    if not usable:
-        return [_Case(path, None, error=f"{path.name}: there is no image in it")]
-    return [_Case(path, item.id, len(usable) > 1, item.kind == "picture") for item in usable]
+def _save_maps(result: Segmentation, volume: Volume, target: Path, options: PredictOptions) -> list[str]:
+    """Write what was asked for beside the mask, on the scan's grid; returns what could not be."""
+    stem = provenance_path(target).name.removesuffix(".provenance.json")
+    missing = []
+    if options.probabilities:
+        if result.probabilities is None:
+            missing.append("The model gave no probabilities.")
+        else:
+            scores = np.asarray(result.probabilities, dtype=np.float32)
+            picture = Volume(scores, volume.geometry, "zyxc", channel_names=result.channel_names)
+            save_volume(picture, target.with_name(f"{stem}.probabilities.nii.gz"))
+    if options.uncertainty:
+        if result.uncertainty is None:
+            missing.append("The model gave no uncertainty map.")
+        else:
+            save_volume(Volume(result.uncertainty, volume.geometry), target.with_name(f"{stem}.uncertainty.nii.gz"))
+    return missing
 
 
-def _targets(request: ManyRequest, spec: ModelSpec, cases: list[_Case]) -> list[Path]:
-    """Return the file each case writes, after making OUT."""
-    out = Path(request.out)
-    if spec.task == "segmentation" and len(cases) == 1 and has_image_suffix(out) and not out.is_dir():
-        if not out.parent.is_dir():
-            raise InputError(f"{out.parent}: there is no such folder; make it first or choose another one.")
-        return [out]
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: expected a folder for {len(cases)} results, got a file.")
-    if has_image_suffix(out) and not out.exists():
-        raise InputError(f"{out.name}: expected a folder; one file is written only for one input of a mask model.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SaveError(plain_os_error(error)) from error
-    stems = output_stems([(case.path, case.item if case.several else None) for case in cases])
-    if spec.task == "classification":
-        return [out / f"{stem}.provenance.json" for stem in stems]
-    return [out / f"{stem}{'.png' if case.picture else '.nii.gz'}" for case, stem in zip(cases, stems, strict=True)]
+_COLUMNS = (
+    "input", "item", "status", "output", "classes", "volumes_ml", "device", "seconds", "warnings", "error",
+)  # fmt: skip
 
 
-def _spare_input(source: Path, target: Path) -> None:
-    """Refuse to write a result over what it was made from."""
-    for path in (target, provenance_path(target)):
-        if path.exists() and source.exists() and path.samefile(source):
-            raise InputError(f"{target}: the result would replace the input; choose another OUT folder.")
-
-
-def _save_probabilities(result: Segmentation, volume: Volume, target: Path) -> None:
-    """Write scores as ``<stem>.probabilities.nii.gz``, one channel per class, on the scan's grid."""
-    if result.probabilities is None:
-        raise UnsupportedError("The model gave no probabilities.")
-    scores = np.asarray(result.probabilities, dtype=np.float32)
-    picture = Volume(scores, volume.geometry, "zyxc", channel_names=result.channel_names)
-    name = provenance_path(target).name.removesuffix(".provenance.json")
-    save_volume(picture, target.with_name(f"{name}.probabilities.nii.gz"))
-
-
-def _row(case: _Case, result: Segmentation | Classification, output: Path, warnings: tuple[str, ...]) -> dict[str, Any]:
+def _row(case: Case, result: Segmentation | Classification, output: Path, warnings: list[str]) -> dict[str, Any]:
     seconds = {k: float(result.provenance.seconds.get(k, 0.0)) for k in ("load", "forward", "rest")}
     volumes = None
     if isinstance(result, Segmentation) and result.mask.geometry.spacing_known:
         found = result.mask.volumes_ml()
         volumes = {label.name: found.get(label.id, 0.0) for label in result.mask.labels}
-    return {
-        "input": str(case.path),
-        "item": case.item,
-        "status": "done",
-        "output": str(output),
-        "classes": dict(result.probabilities) if isinstance(result, Classification) else None,
-        "volumes_ml": volumes,
-        "device": result.provenance.device,
-        "seconds": seconds,
-        "warnings": list(dict.fromkeys(warnings)),
-        "error": None,
-    }
-
-
-def _failed_row(case: _Case, error: str) -> dict[str, Any]:
-    empty = dict.fromkeys(("output", "classes", "volumes_ml", "device", "seconds"))
-    return {"input": str(case.path), "item": case.item, "status": "failed", **empty, "warnings": [], "error": error}
+    values = (
+        case.name,
+        case.item,
+        "done",
+        str(output),
+        dict(result.probabilities) if isinstance(result, Classification) else None,
+        volumes,
+        result.provenance.device,
+        seconds,
+        list(dict.fromkeys(warnings)),
+        None,
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
