@@ -16,10 +16,10 @@ from napari_medcnn.core.options import TrainOptions
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, ProjectError
+from napari_medcnn.evaluation.rows import located, row_image, row_mask
 from napari_medcnn.imaging.pipeline import prepare, prepare_labels
 from napari_medcnn.imaging.slicing import flipped, with_neighbours
 from napari_medcnn.io.dataset import Dataset, Row
-from napari_medcnn.io.read import read_labels, read_volume
 
 Array = npt.NDArray[Any]
 #: Share of patches centred on a voxel of a foreground class (nnU-Net takes a third; one class is rarely in view here).
@@ -48,17 +48,11 @@ class Case:
 
 
 def read_image(row: Row, dataset: Dataset) -> Volume:
-    """Read the image of a case; several files are its channels and must share one grid."""
-    if not row.image:
-        raise ProjectError(f"{row.case}: the table names no image")
-    volumes = [read_volume(dataset.resolve(path)) for path in row.image]
-    first = volumes[0]
-    if len(volumes) == 1:
-        return first
-    for path, volume in zip(row.image, volumes, strict=True):
-        if volume.axes != "zyx" or not volume.geometry.same_grid(first.geometry):
-            raise ProjectError(f"{row.case}: {path.name} has another grid than {row.image[0].name}")
-    return Volume(np.stack([v.array for v in volumes], -1), first.geometry, "zyxc", modality=first.modality)
+    """Read the image of a case; several files are its channels, on the grid of the first."""
+    try:
+        return row_image(located(row, dataset))
+    except InputError as error:
+        raise ProjectError(str(error)) from error
 
 
 def read_mask(row: Row, dataset: Dataset, spec: ModelSpec) -> LabelMap:
@@ -71,22 +65,19 @@ def read_mask(row: Row, dataset: Dataset, spec: ModelSpec) -> LabelMap:
     ProjectError
         It holds classes that the model does not have, or its files differ in grid.
     """
-    masks = [read_labels(dataset.resolve(path)) for path in row.mask]
-    if not masks:
-        raise ProjectError(f"{row.case}: the table names no mask")
-    merged = np.array(masks[0].array)
-    for path, mask in zip(row.mask[1:], masks[1:], strict=True):
-        if not mask.geometry.same_grid(masks[0].geometry):
-            raise ProjectError(f"{row.case}: {path.name} has another grid than {row.mask[0].name}")
-        merged = np.where(mask.array > 0, mask.array, merged)
+    try:
+        mask = row_mask(located(row, dataset))
+    except InputError as error:
+        raise ProjectError(str(error)) from error
+    array = mask.array
     known = [i for i in spec.decision.ids if i]
-    found = [int(i) for i in np.unique(merged) if i]
+    found = [int(i) for i in np.unique(array) if i]
     if len(known) == 1 and found == [255]:
-        merged, found = np.where(merged > 0, known[0], 0), known
+        array, found = np.where(array > 0, known[0], 0), known
     strange = sorted(set(found) - set(known))
     if strange:
         raise ProjectError(f"{row.case}: its mask holds class ids {strange[:8]}, the model has {known}")
-    return LabelMap(merged.astype(spec.decision.dtype), masks[0].geometry, spec.labels)
+    return LabelMap(array.astype(spec.decision.dtype), mask.geometry, spec.labels)
 
 
 def load_case(row: Row, dataset: Dataset, spec: ModelSpec, rng: np.random.Generator) -> Case:

@@ -6,7 +6,7 @@ import csv
 import html
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, Segmentation
-from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError, ProjectError
 from napari_medcnn.evaluation.report import CaseScore, Report, score_class, score_mask
-from napari_medcnn.io.dataset import Dataset, Row, read_dataset
+from napari_medcnn.evaluation.rows import located, row_image, row_mask
+from napari_medcnn.io.dataset import Row, read_dataset
 from napari_medcnn.io.packages import Package
-from napari_medcnn.io.read import read_labels, read_volume
+from napari_medcnn.io.read import read_labels
 from napari_medcnn.io.save import save_json, save_text
 from napari_medcnn.verbs import predict
 from napari_medcnn.verbs.guard import guarded, relay, stop_if
@@ -99,7 +100,7 @@ class _Model:
     def of(self, row: Row) -> Generator[Event, None, LabelMap | dict[str, float]]:
         """Predict one case."""
         request = self._request
-        work = predict.PredictRequest(case_volume(row), self._package.path, request.options, request.code)
+        work = predict.PredictRequest(row_image(row), self._package.path, request.options, request.code)
         result = yield from relay(_quiet(predict.run(work, self._cancel, self._engine), row.case))
         if isinstance(result, Classification):
             return dict(result.probabilities)
@@ -141,64 +142,9 @@ def _score(row: Row, source: _Model | _Folder) -> Generator[Event, None, CaseSco
     found = yield from source.of(row)
     if not isinstance(found, LabelMap):
         return score_class(row.case, row.patient, row.cls, found)
-    reference = case_labels(row)
+    reference = row_mask(row)
     labels = source.labels or _labels_of(reference, found)
     return score_mask(row.case, row.patient, _as_only_class(reference, labels), found, labels)
-
-
-def located(row: Row, dataset: Dataset) -> Row:
-    """Return the row with its files where they are, instead of relative to the table."""
-    return replace(
-        row, image=tuple(dataset.resolve(p) for p in row.image), mask=tuple(dataset.resolve(p) for p in row.mask)
-    )
-
-
-def case_volume(row: Row) -> Volume:
-    """Read the image of a case; several files are its channels, which must share one grid.
-
-    Raises
-    ------
-    InputError
-        There is no image, or the files differ in grid.
-    """
-    if not row.image:
-        raise InputError(f"case {row.case}: the image column is empty")
-    volumes = [read_volume(path) for path in row.image]
-    first = volumes[0]
-    if len(volumes) == 1:
-        return first
-    for path, volume in zip(row.image, volumes, strict=True):
-        if volume.axes != "zyx" or not volume.geometry.same_grid(first.geometry):
-            raise InputError(f"case {row.case}: {path.name} has another grid than {row.image[0].name}")
-    stack = np.stack([volume.array for volume in volumes], axis=-1)
-    names = tuple(stem_of(path) for path in row.image)
-    return Volume(stack, first.geometry, "zyxc", modality=first.modality, channel_names=names)
-
-
-def case_labels(row: Row) -> LabelMap:
-    """Read the reference mask of a case; of several files the later ones lie on top.
-
-    Raises
-    ------
-    InputError
-        There is no mask, or the files differ in grid.
-    """
-    if not row.mask:
-        raise InputError(f"case {row.case}: the mask column is empty, there is nothing to compare with")
-    masks = [read_labels(path) for path in row.mask]
-    first = masks[0]
-    if len(masks) == 1:
-        return first
-    merged = np.array(first.array, dtype=np.uint16)
-    for path, mask in zip(row.mask, masks, strict=True):
-        if not mask.geometry.same_grid(first.geometry):
-            raise InputError(f"case {row.case}: {path.name} has another grid than {row.mask[0].name}")
-        merged = np.where(mask.array > 0, mask.array, merged)
-    labels = LabelSet()
-    for mask in masks:
-        for label in mask.labels:
-            labels = labels if label.id in labels else labels.with_label(label)
-    return LabelMap(merged, first.geometry, labels.covering(tuple(np.unique(merged).tolist())))
 
 
 def _labels_of(reference: LabelMap, predicted: LabelMap) -> LabelSet:
