@@ -17,7 +17,7 @@ from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.engine.windows import near
-from napari_medcnn.errors import Cancelled, InputError, UnsupportedError
+from napari_medcnn.errors import Cancelled, InputError, ModelError, UnsupportedError
 
 ALL = PredictOptions(probabilities=True)
 
@@ -213,6 +213,21 @@ def test_the_run_can_be_stopped_while_the_scan_is_prepared() -> None:
     for stop_after in range(1, 6):
         with pytest.raises(Cancelled):
             run(loaded, scan_with(A), context=FakeContext(stop_after))
+
+
+def test_row_50_one_answer_to_one_value_is_no_fault_but_is_said() -> None:
+    """The same region in a scan that differs there is refused, by the test of constant outputs."""
+    values = scan_with(A).array.copy()
+    values[:, :20, :20] = 0.1
+    scan, out = Volume(values, Geometry(values.shape)), outputs(scan_with(A), 1)
+    inside = replace(ALL, region=((0, 16), (0, 8), (0, 8)))
+    result = run(opened(bright(), card()), scan, inside, out)
+    assert not out.labels.any()
+    assert result["warnings"] == ["There is one value only where the network looked, so it gave one answer everywhere."]
+    blind = opened(bright(), card())
+    blind.model.layers[-1].kernel.assign(np.zeros((1, 1, 1, 1, 1)))
+    with pytest.raises(ModelError, match="same output for every voxel"):
+        run(blind, scan, ALL, out)
 
 
 def test_a_body_box_is_searched_for_and_the_rest_is_background() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -18,8 +19,8 @@ from engine_cases import spec_3d
 from napari_medcnn.core.events import Progress, result_of
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.options import TrainOptions, to_json
-from napari_medcnn.core.spec import Decision
+from napari_medcnn.core.options import PredictOptions, TrainOptions, to_json
+from napari_medcnn.core.spec import Decision, Preparation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import Cancelled, EngineError, InputError, MissingExtraError, ModelError
 from napari_medcnn.io.packages import write_package
@@ -89,6 +90,27 @@ def test_warm_and_self_test(engine: Engine, package_3d: Path) -> None:
     tested = result_of(engine.run("self_test", {"model": str(package_3d)}, threading.Event()))
     assert tested["ok"]
     assert tested["largest_difference"] < 1e-4
+
+
+def test_options_of_depth_reach_the_engine_as_json(engine: Engine, network_3d, tmp_path: Path, scan: Volume) -> None:
+    """Region, mirroring and its map of doubt through the pipe: equal to Keras inside the region, nothing outside."""
+    network_3d.save(tmp_path / "net.keras")
+    card = spec_3d(tile=(13, 41, 37), symmetric=(0, 1, 2), preparation=Preparation(3, 1, orientation=("S", "P", "L")))
+    package = write_package(tmp_path / "mirrored", card, tmp_path / "net.keras")
+    region = ((2, 9), (10, 30), (5, 37))
+    options = PredictOptions(region=region, flips=True, uncertainty_kind="variance", coarse=True, engine="keras")
+    body, refs = body_of(engine, package, scan)
+    body["options"] = json.loads(json.dumps(to_json(options)))
+    result = result_of(engine.run("predict", body, threading.Event()))
+    logits = network_3d(scan.array[None, ..., None])
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits, axis=-1))[0].argmax(-1)
+    box = tuple(slice(*side) for side in region)
+    labels = engine.exchange.open(refs["labels"])
+    # a network of thresholds over a symmetric neighbourhood: mirrored runs agree up to its border
+    assert (labels[box] == expected[box]).mean() > 0.99
+    assert labels.sum() == labels[box].sum() and labels[box].any()
+    assert engine.exchange.open(refs["uncertainty"])[box].max() <= 1
+    assert result["device"].startswith(("CPU", "GPU")) and result["windows"] >= 1
 
 
 def test_errors_keep_their_names(engine: Engine, package_3d: Path, scan: Volume) -> None:

@@ -89,10 +89,10 @@ def predict(
             try:
                 if spec.task == "classification":
                     scores = classify(run, prepared)
-                    told = judge(run.observed, loaded)
+                    told = judge(run.observed, loaded, prepared.data)
                 else:
                     painter = segment(run, prepared, options, out)
-                    told = judge(run.observed, loaded)
+                    told = judge(run.observed, loaded, prepared.data)
                     scores = _write(painter, prepared.record, loaded, out, told)
             except short_of_memory as error:
                 _log.info("short of memory on %s with windows of %s: %s", device, tile, type(error).__name__)

@@ -141,18 +141,25 @@ def check_output(scores: Float32, low: Float32, high: Float32, loaded: Loaded) -
         )
 
 
-def judge(observed: Observed, loaded: Loaded) -> list[str]:
+def judge(observed: Observed, loaded: Loaded, seen: Float32) -> list[str]:
     """Look at the raw output of a whole scan; return what a person should know.
+
+    Parameters
+    ----------
+    seen
+        What the network was shown, (z, y, x, channel).
 
     Raises
     ------
     ModelError
-        Every voxel got exactly the same output: the network does not see this scan.
+        Every voxel got exactly the same output although the voxels differ: the network does not see this scan.
     """
     spec = loaded.spec
     if observed.low is None or observed.high is None:
         raise ModelError(f"{spec.name}: the network was given nothing to look at")
     if spec.task == "segmentation" and bool(np.all(observed.low == observed.high)):
+        if seen.min() == seen.max():  # a region of nothing but air, say
+            return ["There is one value only where the network looked, so it gave one answer everywhere."]
         raise ModelError(
             f"{spec.name}: the network gave the same output for every voxel, so no mask is shown. The scan's values "
             "are probably far from what it was trained on."
