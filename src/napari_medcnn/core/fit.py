@@ -11,6 +11,8 @@ from napari_medcnn.core.volume import Volume
 _AXIS = ("slice distance", "row spacing", "column spacing")
 #: Spacing and field of view may leave the training range by this factor before it is mentioned.
 _SLACK = 1.25
+#: A field of view this many times larger or smaller is another kind of scan: a whole head for a model of one organ's box.
+_OTHER_KIND = 2.0
 _SAMPLES = 200_000
 
 
@@ -96,7 +98,11 @@ def _spacing(volume: Volume, spec: ModelSpec) -> list[FitItem]:
         return [FitItem("warn", "Voxel size", "Not stated in the file; no areas or volumes in mm.")] if ranges else []
     items = _outside(ranges, volume.geometry.spacing_mm, "Voxel size", _AXIS)
     extent = tuple(n * s for n, s in zip(volume.geometry.shape, volume.geometry.spacing_mm, strict=True))
-    return items + _outside(spec.fingerprint.field_of_view_mm, extent, "Field of view", ("height", "depth", "width"))
+    view = spec.fingerprint.field_of_view_mm
+    found = _outside(view, extent, "Field of view", ("height", "depth", "width"))
+    if any(not low / _OTHER_KIND <= e <= high * _OTHER_KIND for e, (low, high) in zip(extent, view, strict=False)):
+        found = [FitItem("override", i.topic, f"{i.text} So different a view is another kind of scan.") for i in found]
+    return items + found
 
 
 def _outside(
