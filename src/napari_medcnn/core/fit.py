@@ -11,7 +11,7 @@ from napari_medcnn.core.volume import Volume
 _AXIS = ("slice distance", "row spacing", "column spacing")
 #: Spacing and field of view may leave the training range by this factor before it is mentioned.
 _SLACK = 1.25
-#: A field of view this many times larger or smaller is another kind of scan: a whole head for a model of one organ's box.
+#: A field of view this many times larger or smaller is another kind of scan: a head for a model of one organ's box.
 _OTHER_KIND = 2.0
 _SAMPLES = 200_000
 
