@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -161,6 +162,7 @@ IN_MEMORY = """
 import sys
 from pathlib import Path
 import keras
+import nibabel
 import numpy as np
 import napari_medcnn as mc
 from napari_medcnn.core.labels import LabelSet
@@ -199,3 +201,31 @@ def test_a_real_network_in_memory_with_trusted_code(tmp_path: Path) -> None:
     ran = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert ran.stdout.startswith("refused: ") and "Above" in ran.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub uses POSIX signals")
+def test_a_program_of_the_user_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_medcnn.core.command import CommandModel
+    from napari_medcnn.io.commands import save_command
+
+    monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "home"))
+    stub = str(Path(__file__).resolve().parent / "stub_program.py")
+    save_command(CommandModel("mine", "Mine", (sys.executable, stub, "named", "{input}", "{output}")))
+    path = nifti(tmp_path / "scan.nii.gz")
+    result = mc.predict(path, model="mine", device="cpu")
+    assert isinstance(result, api.MaskResult) and result.volume is not None
+    np.testing.assert_array_equal(result.mask.array.T, np.where(bright_xyz(path), 3, 0))
+    assert result.mask.labels.names == ("spleen", "liver")
+    with pytest.raises(InputError, match="flips: mine runs your program"):
+        mc.predict(path, model="mine", flips=True)
+
+
+def test_a_list_of_scans_is_the_channels_of_one(tmp_path: Path, engine) -> None:
+    two = package(tmp_path / "p", segmenter("two", channels=2))
+    paths = [nifti(tmp_path / f"{n}.nii.gz", seed=i) for i, n in enumerate("ab")]
+    both = sum(np.asarray(nibabel.load(p).dataobj, dtype=float) for p in paths) / 2
+    for given in (paths, [mc.read(paths[0]), str(paths[1])]):
+        result = mc.predict(given, model=two)
+        np.testing.assert_array_equal(result.mask.array.T == 2, both > both.mean())
+    with pytest.raises(InputError, match="takes 2"):
+        mc.predict(paths[0], model=two)

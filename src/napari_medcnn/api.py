@@ -20,9 +20,11 @@ from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, MissingExtraError, ModelError, UnsupportedError
 from napari_medcnn.evaluation.report import Report
+from napari_medcnn.imaging.channels import combine
+from napari_medcnn.io.commands import find_command
 from napari_medcnn.io.packages import package_from_keras
 from napari_medcnn.io.read import read_volume
-from napari_medcnn.verbs import engines
+from napari_medcnn.verbs import command_model, engines
 from napari_medcnn.verbs import evaluate as evaluate_verb
 from napari_medcnn.verbs import models as models_verb
 from napari_medcnn.verbs import open as open_verb
@@ -35,6 +37,9 @@ __all__ = [
     "MaskResult", "ClassResult",
     "attach", "evaluate", "explain", "models", "predict", "read", "save",
 ]  # fmt: skip
+
+
+Scan = Volume | LabelMap | str | Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +99,7 @@ def save(obj: save_verb.Saved, path: str | Path, provenance: Provenance | None =
 
 
 def predict(
-    volume: Volume | LabelMap | str | Path,
+    volume: Scan | Sequence[Scan],
     model: Any,
     *,
     code: Sequence[str] = (),
@@ -107,9 +112,10 @@ def predict(
     Parameters
     ----------
     volume
-        A scan, or the path of one.
+        A scan, or the path of one; or a list of them, the channels of one case, on the grid of the first.
     model
-        Name or path of a package, a ``.keras`` file, or a ``keras.Model`` in memory; the last two need `spec`.
+        Name or path of a package, the name of one of your programs (``medcnn models``), a ``.keras`` file, or a
+        ``keras.Model`` in memory; the last two need `spec`.
     code
         Python files or modules with the model's custom layers.  They are run: name only what you trust.
     spec
@@ -131,11 +137,17 @@ def predict(
     EngineError
         The process that runs models failed.
     """
-    scan = _scan(volume)
-    with ExitStack() as stack:
-        package = _package(model, spec, stack)
-        request = predict_verb.PredictRequest(scan, package, _options(options, changes), tuple(code))
-        result = result_of(predict_verb.run(request, Cancel(), _engine()))
+    chosen = _options(options, changes)
+    command = find_command(model) if isinstance(model, str) else None
+    if command is not None:
+        scan = _scans(volume, command.channels)
+        result = result_of(command_model.run(command_model.CommandRequest(scan, command, chosen), Cancel()))
+    else:
+        with ExitStack() as stack:
+            package = predict_verb.open_model(_package(model, spec, stack))
+            scan = _scans(volume, package.spec.preparation.channel_names)
+            request = predict_verb.PredictRequest(scan, package, chosen, tuple(code))
+            result = result_of(predict_verb.run(request, Cancel(), _engine()))
     kind = MaskResult if isinstance(result, Segmentation) else ClassResult
     return kind(**{f.name: getattr(result, f.name) for f in fields(result)}, volume=scan)
 
@@ -209,7 +221,15 @@ def attach(viewer: Any) -> Any:
     return add_dock(viewer)
 
 
-def _scan(given: Volume | LabelMap | str | Path) -> Volume:
+def _scans(given: Scan | Sequence[Scan], names: Sequence[str]) -> Volume:
+    """Return one scan; several as the channels of one."""
+    if isinstance(given, Volume | LabelMap | str | Path):
+        return _scan(given)
+    scans = [_scan(one) for one in given]
+    return combine(scans, names if len(names) == len(scans) else ())
+
+
+def _scan(given: Scan) -> Volume:
     if isinstance(given, LabelMap):  # a scan of small whole numbers may have been read as a mask
         return Volume(given.array, given.geometry, name=given.name, source=given.source)
     return given if isinstance(given, Volume) else read_volume(Path(given))

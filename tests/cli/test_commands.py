@@ -124,7 +124,7 @@ def test_unknown_model(tmp_path: Path, medcnn) -> None:
 
 def test_models(medcnn) -> None:
     ran = medcnn("models", "--json")
-    assert ran.code == 0 and list(ran.json) == ["models", "problems"]
+    assert ran.code == 0 and list(ran.json) == ["models", "commands", "problems"]
     assert medcnn("models").code == 0
 
 

@@ -42,7 +42,7 @@ def check_volumes(inputs: list[Path], out: Path, report: dict) -> None:
         record = json.loads((out / f"{path.name.removesuffix('.nii.gz')}.provenance.json").read_text())
         assert record["model"]["sha256"] == report["model"]["sha256"]
     stems = [path.name.removesuffix(".nii.gz") for path in inputs]
-    expected = sorted([f"{s}.nii.gz" for s in stems] + [f"{s}.provenance.json" for s in stems])
+    expected = sorted([f"{s}.nii.gz" for s in stems] + [f"{s}.provenance.json" for s in stems] + ["manifest.json"])
     assert sorted(p.name for p in out.iterdir()) == expected
 
 
@@ -82,6 +82,6 @@ def test_all_20_fundus_photographs(tmp_path: Path, shared_data: Callable[[str], 
             assert mask.size == picture.size and mask.mode == "P"
             assert set(np.unique(np.array(mask))) == {0, 1}
     stems = [path.stem for path in inputs]
-    expected = sorted([f"{s}.png" for s in stems] + [f"{s}.provenance.json" for s in stems])
+    expected = sorted([f"{s}.png" for s in stems] + [f"{s}.provenance.json" for s in stems] + ["manifest.json"])
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == expected
     assert hashes(folder) == before

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import nibabel
@@ -15,7 +16,7 @@ import pytest
 
 from cases import noise
 from napari_medcnn.core.geometry import Geometry
-from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.options import PredictOptions, to_json
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.read import read_volume
@@ -65,7 +66,7 @@ def test_the_python_runs(request_of, tmp_path: Path, engine: Engine, monkeypatch
 def test_options_are_copied_and_defaults_are_not(request_of) -> None:
     request, _ = request_of
     changed = PredictRequest(request.volume, "m", PredictOptions(probabilities=True, frame=2, ignore_fit=True))
-    assert as_command(changed, Path("o.nii")).endswith("--probabilities --frame 2 --ignore-fit")
+    assert as_command(changed, Path("o.nii")).endswith("--frame 2 --probabilities --ignore-fit")
     assert "probabilities=True, frame=2, ignore_fit=True" in as_python(changed, Path("o.nii"))
     plain = PredictRequest(request.volume, "m")
     assert "--device" not in as_command(plain) and "mc.predict(scan, model='m')" in as_python(plain)
@@ -127,3 +128,91 @@ def test_a_shell_takes_the_line_apart_as_meant(request_of) -> None:
     line = as_command(request, Path("o.nii"), platform="linux").replace("medcnn", "printf '%s\\n'", 1)
     ran = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
     assert str(path) in ran.stdout.splitlines()
+
+
+EVERYTHING = {
+    "device": "cpu", "probabilities": True, "frame": 1, "ignore_fit": True, "uncertainty_kind": "variance",
+    "flips": True, "region": ((1, 3), (0, 4), (2, 5)), "coarse": True, "engine": "keras", "precision": "bfloat16",
+}  # fmt: skip
+
+
+def run_both(request, out: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> tuple[dict, dict]:
+    """Execute what is copied, and return the two records that were written: of the command, of the Python."""
+    from napari_medcnn import api
+    from napari_medcnn.cli import main
+
+    @contextmanager
+    def lend():
+        yield engine
+
+    monkeypatch.setattr(engines, "engine", lend)
+    monkeypatch.setattr(api, "_engine", lambda: engine)
+    assert main(shlex.split(as_command(request, out, platform="linux"))[1:]) == 0
+    record = out.with_name("mask.provenance.json")
+    command = json.loads(record.read_text())
+    first = out.read_bytes()
+    record.unlink()
+    out.unlink()
+    exec(compile(as_python(request, out), "copied", "exec"), {})
+    assert out.read_bytes() == first
+    return command, json.loads(record.read_text())
+
+
+def test_every_option_survives_being_copied(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiny_packages import package, segmenter
+
+    model = package(tmp_path / "p", segmenter(symmetric=(0, 1, 2)))
+    path = nifti(tmp_path / "s.nii.gz", shape=(6, 5, 4, 2))
+    request = PredictRequest(read_volume(path), model, PredictOptions(**EVERYTHING))
+    command, python = run_both(request, tmp_path / "mask.nii.gz", engine, monkeypatch)
+    assert command["options"] == python["options"] == to_json(request.options)
+    assert (tmp_path / "mask.uncertainty.nii.gz").is_file() and (tmp_path / "mask.probabilities.nii.gz").is_file()
+    # every option there is, is tried here, or in the test of slices
+    assert {f.name for f in fields(PredictOptions)} == {*EVERYTHING, "uncertainty", "slices"}
+
+
+def test_slices_of_a_flat_model_are_copied(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiny_packages import package, segmenter
+
+    model = package(tmp_path / "p", segmenter(dimensions=2))
+    options = PredictOptions(slices="coronal", uncertainty=False)
+    request = PredictRequest(read_volume(nifti(tmp_path / "s.nii.gz")), model, options)
+    command, python = run_both(request, tmp_path / "mask.nii.gz", engine, monkeypatch)
+    assert command["options"] == python["options"] == to_json(options)
+
+
+def test_channels_are_copied(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_medcnn.imaging.channels import combine
+    from tiny_packages import package, segmenter
+
+    model = package(tmp_path / "p", segmenter("two", channels=2))
+    scans = [read_volume(nifti(tmp_path / f"{n}.nii.gz", seed=i)) for i, n in enumerate("ab")]
+    request = PredictRequest(combine(scans), model, PredictOptions(uncertainty=False))
+    command, python = run_both(request, tmp_path / "mask.nii.gz", engine, monkeypatch)
+    assert command["input"] == python["input"] and command["input"]["shape"][-1] == 2
+    assert "a-mask.nii.gz" in as_command(request)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub uses POSIX signals")
+def test_a_program_of_the_user_is_copied(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_medcnn.core.command import CommandModel
+    from napari_medcnn.io.commands import save_command
+    from napari_medcnn.verbs.command_model import CommandRequest
+
+    monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "home"))
+    stub = str(Path(__file__).resolve().parents[1] / "stub_program.py")
+    mine = CommandModel("mine", "Mine", (sys.executable, stub, "named", "{input}", "{output}", "{device}"))
+    save_command(mine)
+    request = CommandRequest(read_volume(nifti(tmp_path / "s.nii.gz")), mine, PredictOptions(device="cpu"))
+    command, python = run_both(request, tmp_path / "mask.nii.gz", engine, monkeypatch)
+    assert command["model"] == python["model"] and command["model"]["kind"] == "program of the user"
+    assert command["options"] == python["options"] == {"device": "cpu", "frame": 0, "ignore_fit": False}
+
+
+def test_an_open_package_is_copied_by_its_path(request_of) -> None:
+    from napari_medcnn.io.packages import read_package
+
+    request, _ = request_of
+    opened = read_package(request.model)
+    assert as_command(replace(request, model=opened)) == as_command(request)
+    assert as_python(replace(request, model=opened)) == as_python(request)

@@ -9,18 +9,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from napari_medcnn.cli import adding, terminal, windows
+from napari_medcnn.cli import terminal, windows
+from napari_medcnn.cli.model_list import show_models
+from napari_medcnn.cli.predicting import run_predict
 from napari_medcnn.cli.terminal import complain, finish, say, say_json
 from napari_medcnn.core.events import Cancel
-from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.errors import InputError, MissingExtraError
 from napari_medcnn.evaluation.report import GateDecision, Report
 from napari_medcnn.io.dataset import read_dataset
 from napari_medcnn.io.save import save_json
-from napari_medcnn.verbs import convert, demo, doctor, engines, evaluate, gate, info, models, predict_many, train
+from napari_medcnn.verbs import convert, demo, doctor, engines, evaluate, gate, info, train
 from napari_medcnn.verbs.train_config import read_train_config
 
 GATE_SPLIT = "gate"
+__all__ = [
+    "open_window", "run_convert", "run_evaluate", "run_predict", "run_train", "show_demo", "show_doctor", "show_info",
+    "show_models",
+]  # fmt: skip
 
 
 def open_window(args: argparse.Namespace) -> int:
@@ -94,64 +99,11 @@ def _item_words(item: dict[str, Any]) -> str:
 def run_convert(args: argparse.Namespace) -> int:
     """``medcnn convert IN OUT``."""
     request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, args.resample)
+    replaced = Path(args.output).exists()
     say(f"Wrote {finish(convert.run(request, Cancel()))}")
+    if replaced:
+        complain(f"note: {args.output} was there before and has been replaced")
     return 0
-
-
-def show_models(args: argparse.Namespace) -> int:
-    """``medcnn models``, and ``medcnn models --add PATH``."""
-    if args.add:
-        return adding.add(Path(args.add), Path(args.answers) if args.answers else None, args.json)
-    if args.answers:
-        raise InputError("--answers: belongs to --add PATH; which model are the answers about?")
-    found: models.ModelList = finish(models.run(models.ModelsRequest(), Cancel()))
-    if args.json:
-        say_json(found.to_json())
-    else:
-        for card in found.to_json()["models"]:
-            kind = f"{card['task']}, {card['dimensions']}D, {', '.join(card['classes'])}"
-            say(f"{card['name']} {card['version']}: {kind}")
-            say(f"  {terminal.plain(card['intended_use'])} Weights: {card['licence']}. {card['path']}")
-        if not found.packages:
-            say("No model is installed.")
-    for problem in found.problems:
-        complain(problem)
-    return 0
-
-
-def run_predict(args: argparse.Namespace) -> int:
-    """``medcnn predict -m MODEL IN... -o OUT``."""
-    options = PredictOptions(
-        device=args.device,
-        probabilities=args.probabilities,
-        uncertainty=False,  # nothing here writes the map
-        frame=args.frame,
-        ignore_fit=args.ignore_fit,
-    )
-    request = predict_many.ManyRequest(
-        tuple(Path(path) for path in args.inputs), args.model, Path(args.out), options,
-        item=args.item, resample=args.resample,
-    )  # fmt: skip
-    with engines.engine() as engine:
-        done: predict_many.ManyResult = finish(predict_many.run(request, Cancel(), engine))
-    if args.json:
-        say_json(done.report)
-    for case in done.report["cases"]:
-        if case["status"] != "done":
-            complain(f"{case['input']}: {case['error']}")
-        elif not args.json:
-            say(f"{case['input']} -> {case['output']}{_result_words(case)}")
-            for warning in case["warnings"]:
-                complain(f"{case['input']}: note: {warning}")
-    return 1 if done.failed else 0
-
-
-def _result_words(case: dict[str, Any]) -> str:
-    if case["classes"]:
-        return ": " + ", ".join(f"{name} {p:.3f}" for name, p in case["classes"].items())
-    if case["volumes_ml"]:
-        return ": " + ", ".join(f"{name} {ml:.2f} ml" for name, ml in case["volumes_ml"].items())
-    return ""
 
 
 def run_train(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from napari_medcnn import __version__
 from napari_medcnn.cli.terminal import complain
+from napari_medcnn.core.options import CHOICES
 from napari_medcnn.errors import Cancelled, MedcnnError
 
 DONE, PROBLEM, INTERRUPTED = 0, 1, 130
@@ -109,23 +110,20 @@ def _looking(command: Add) -> None:
     added.add_argument("output", metavar="OUT")
     added.add_argument("--item", metavar="ID", help="which item, if IN holds several (see: medcnn info)")
     added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
-    added = command("models", "show_models", "list the models, or add one", True)
-    added.add_argument("--add", metavar="PATH", help="add a package (folder or zip), or a .keras file with --answers")
-    added.add_argument("--answers", metavar="ANSWERS.yaml", help="what a .keras file does not say about itself")
+    added = command("models", "show_models", "list the models, add or remove one", True)
+    change = added.add_mutually_exclusive_group()
+    change.add_argument("--add", metavar="PATH", help="add a package (folder or zip), or a bare network with --answers")
+    change.add_argument("--add-command", metavar="FILE.yaml", help="add a program of yours as a model")
+    change.add_argument(
+        "--command-template", nargs="?", const="", metavar="NAME", help="print a description of a program to fill in"
+    )
+    change.add_argument("--remove", metavar="NAME", help="remove one of your own")
+    added.add_argument("--answers", metavar="ANSWERS.yaml", help="what a bare network does not say about itself")
     command("doctor", "show_doctor", "check this computer", True)
 
 
 def _running(command: Add) -> None:
-    added = command("predict", "run_predict", "run a model on scans", True)
-    added.add_argument("-m", "--model", required=True, metavar="MODEL", help="name or path of a model package")
-    added.add_argument("inputs", nargs="+", metavar="IN", help="files or DICOM folders")
-    added.add_argument("-o", "--out", required=True, metavar="OUT", help="folder, or one image file for one input")
-    added.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
-    added.add_argument("--probabilities", action="store_true", help="also write the probability of every class")
-    added.add_argument("--item", metavar="ID", help="which item, if IN holds several")
-    added.add_argument("--frame", type=_count, default=0, metavar="N", help="time point of a 4D scan, from 0")
-    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
-    added.add_argument("--ignore-fit", action="store_true", help="run although the scan looks unlike the training data")
+    _predicting(command("predict", "run_predict", "run a model on scans", True))
     added = command("train", "run_train", "fine-tune a model on a dataset table")
     added.add_argument("config", metavar="CONFIG.yaml", help="model, dataset, out, options")
     added.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -136,6 +134,33 @@ def _running(command: Add) -> None:
     added.add_argument("dataset", metavar="DATASET", help="dataset.csv")
     added.add_argument("-o", "--out", metavar="REPORT_DIR", help="folder for report.json and report.html")
     added.add_argument("--split", metavar="NAME", help="only cases of this split")
+
+
+def _predicting(added: argparse.ArgumentParser) -> None:
+    model = "name or path of a model package, or the name of a program of yours"
+    added.add_argument("-m", "--model", required=True, metavar="MODEL", help=model)
+    added.add_argument("inputs", nargs="+", metavar="IN", help="files or DICOM folders; channels of one case: 'A|B'")
+    added.add_argument("-o", "--out", required=True, metavar="OUT", help="folder, or one image file for one input")
+    added.add_argument("--resume", action="store_true", help="leave out what OUT/manifest.json says is done")
+    added.add_argument("--item", metavar="ID", help="which item, if IN holds several")
+    added.add_argument("--frame", type=_count, default=0, metavar="N", help="time point of a 4D scan, from 0")
+    added.add_argument("--region", metavar="Z0:Z1,Y0:Y1,X0:X1", help="run only inside this box of voxels")
+    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
+    added.add_argument("--ignore-fit", action="store_true", help="run although the scan looks unlike the training data")
+    more = added.add_argument_group("also written beside the mask")
+    more.add_argument("--probabilities", action="store_true", help="the probability of every class")
+    more.add_argument("--uncertainty", action="store_true", help="a map from 0, sure, to 255, undecided")
+    more.add_argument(
+        "--uncertainty-kind", choices=CHOICES["uncertainty_kind"], default="entropy",
+        help="of that map: entropy, or the variance between mirrored runs (with --flips)",
+    )  # fmt: skip
+    how = added.add_argument_group("how it runs")
+    how.add_argument("--device", choices=CHOICES["device"], default="auto")
+    how.add_argument("--flips", action="store_true", help="also mirrored, where the model allows it, and averaged")
+    how.add_argument("--slices", choices=CHOICES["slices"], default="card", help="which slices a 2D model sees")
+    how.add_argument("--coarse", action="store_true", help="look roughly first, then closely where something was found")
+    how.add_argument("--engine", choices=CHOICES["engine"], default="auto")
+    how.add_argument("--precision", choices=CHOICES["precision"], default="float32")
 
 
 def _count(text: str) -> int:

@@ -14,7 +14,8 @@ Precision = Literal["float32", "bfloat16"]
 Slices = Literal["card", "axial", "coronal", "sagittal"]
 Span = tuple[int, int]
 
-_CHOICES = {
+#: What the options that are one of a few words may be.
+CHOICES = {
     "device": ("auto", "cpu", "gpu"),
     "engine": ("auto", "keras", "onnx", "openvino"),
     "precision": ("float32", "bfloat16"),
@@ -69,7 +70,7 @@ class PredictOptions:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name}: expected {' or '.join(allowed)}, got {getattr(self, name)!r}")
         if self.frame < 0:

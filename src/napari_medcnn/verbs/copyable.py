@@ -11,12 +11,18 @@ from typing import Any
 
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.errors import InputError
+from napari_medcnn.io.packages import Package
+from napari_medcnn.verbs.command_model import CommandRequest
 from napari_medcnn.verbs.evaluate import EvaluateRequest
 from napari_medcnn.verbs.names import stem_of
 from napari_medcnn.verbs.predict import PredictRequest
 
-Copyable = PredictRequest | EvaluateRequest
+Run = PredictRequest | CommandRequest
+Copyable = Run | EvaluateRequest
 _SAMPLE = "sample:"
+#: Options with a flag of the same name; what is at its default is left out.
+_SWITCHES = ("probabilities", "ignore_fit", "flips", "coarse")
+_VALUES = ("device", "frame", "slices", "engine", "precision")
 
 
 def as_command(request: Copyable, out: Path | None = None, platform: str = sys.platform) -> str:
@@ -26,6 +32,7 @@ def as_command(request: Copyable, out: Path | None = None, platform: str = sys.p
     ----------
     out
         Where a prediction goes; by default ``<stem>-mask.nii.gz`` (``.png`` for pictures) in the current folder.
+        The uncertainty map, which the window always shows, is written too where its kind was chosen.
 
     Raises
     ------
@@ -37,19 +44,27 @@ def as_command(request: Copyable, out: Path | None = None, platform: str = sys.p
         words += ["--split", request.split] if request.split else []
         words += ["-o", str(request.report)] if request.report else []
         return _joined(words, platform)
-    if request.code:
+    if isinstance(request, PredictRequest) and request.code:
         raise InputError("code: trusted layers are given in Python only; use Copy as Python.")
-    if not isinstance(request.model, str | Path):
-        raise InputError("model: a model in memory has no name for a command; use Copy as Python.")
-    words = ["medcnn", "predict", "-m", str(request.model), _path_of(request), "-o", str(_target(request, out))]
-    options = request.options
-    words += ["--device", options.device] if options.device != "auto" else []
-    words += ["--probabilities"] if options.probabilities else []
-    words += ["--frame", str(options.frame)] if options.frame else []
-    words += ["--ignore-fit"] if options.ignore_fit else []
+    words = ["medcnn", "predict", "-m", _model_of(request), _path_of(request), "-o", str(_target(request, out))]
+    words += _flags(request.options)
     item = request.volume.source.get("item")
     words += ["--item", str(item)] if item else []
     return _joined(words, platform)
+
+
+def _flags(options: PredictOptions) -> list[str]:
+    """Return the flags of what is not at its default."""
+    plain, words = PredictOptions(), []
+    for name in _VALUES:
+        if getattr(options, name) != getattr(plain, name):
+            words += [f"--{name}", str(getattr(options, name))]
+    words += [f"--{name.replace('_', '-')}" for name in _SWITCHES if getattr(options, name)]
+    if options.region is not None:
+        words += ["--region", ",".join(f"{start}:{stop}" for start, stop in options.region)]
+    if options.uncertainty and options.uncertainty_kind != plain.uncertainty_kind:
+        words += ["--uncertainty", "--uncertainty-kind", options.uncertainty_kind]
+    return words
 
 
 def as_python(request: Copyable, out: Path | None = None) -> str:
@@ -71,12 +86,13 @@ def as_python(request: Copyable, out: Path | None = None) -> str:
         lines += ["from napari_medcnn.io import samples", "", f"scan = samples.{name}()"]
         lines += ["scan = scan[0]"] if name == "phantom" else []
     else:
-        lines += ["", f"scan = mc.read({_path_of(request)!r}{_arguments({'item': item or None})})"]
+        lines += ["", *_reading(_path_of(request), item)]
     plain = PredictOptions()
     changed = {f.name: getattr(request.options, f.name) for f in fields(plain)}
     changed = {k: v for k, v in changed.items() if v != getattr(plain, k)}
-    more = {"code": list(request.code) or None, **changed}
-    lines += [f"result = mc.predict(scan, model={str(request.model)!r}{_arguments(more)})"]
+    code = list(request.code) if isinstance(request, PredictRequest) else []
+    more = {"code": code or None, **changed}
+    lines += [f"result = mc.predict(scan, model={_model_of(request)!r}{_arguments(more)})"]
     lines += [f"mc.save(result, {str(_target(request, out))!r})"]
     return "\n".join(lines) + "\n"
 
@@ -92,18 +108,32 @@ def _source_of_scores(request: EvaluateRequest) -> list[str]:
     return ["--predictions", str(request.predictions)]
 
 
-def _path_of(request: PredictRequest) -> str:
+def _reading(path: str, item: str) -> list[str]:
+    """Return the line that reads a scan, or names the scans that are its channels."""
+    if "|" in path and not Path(path).exists():
+        return [f"scan = {path.split('|')!r}  # channels, on the grid of the first"]
+    return [f"scan = mc.read({path!r}{_arguments({'item': item or None})})"]
+
+
+def _model_of(request: Run) -> str:
+    if isinstance(request, CommandRequest):
+        return request.command.name
+    return str(request.model.path) if isinstance(request.model, Package) else str(request.model)
+
+
+def _path_of(request: Run) -> str:
     path = request.volume.source.get("path")
     if not path:
         raise InputError("This scan did not come from a file; save it first.")
     return str(path)
 
 
-def _target(request: PredictRequest, out: Path | None) -> Path:
+def _target(request: Run, out: Path | None) -> Path:
     if out is not None:
         return out
     volume = request.volume
-    stem = stem_of(Path(volume.source["path"])) if volume.source.get("path") else "result"
+    path = str(volume.source.get("path") or "")
+    stem = stem_of(Path(path if Path(path).exists() else path.partition("|")[0])) if path else "result"
     return Path(f"{stem}-mask{'.png' if volume.is_picture else '.nii.gz'}")
 
 
