@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,10 +20,10 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.core.volume import Volume
+from napari_medcnn.engine.backends.keras_engine import compile_forward
 from napari_medcnn.engine.loading import Loaded, misfit
 from napari_medcnn.engine.networks import cnn_classifier, unet
 from napari_medcnn.engine.predict import predict, smaller
-from napari_medcnn.engine.runtime import compile_forward
 from napari_medcnn.engine.windows import Outputs
 from napari_medcnn.errors import Cancelled, ModelError
 
@@ -247,6 +252,32 @@ def test_row_47_then_the_cpu_and_then_an_error(network_3d: keras.Model, scan: Vo
     # the weights alone did not fit
     result = predict(lambda: iter([(None, "GPU (test)"), (cpu, "CPU")]), *arguments)
     assert (result["device"], result["warnings"]) == ("CPU", ["Memory was short on the GPU (test)."])
+
+
+def test_row_47_on_the_cpu_windows_are_chosen_by_what_is_free(network_3d, scan: Volume, monkeypatch) -> None:
+    """A window of 16 x 48 x 48 is thought to take 18.9 MB, half of it 9.4 MB; if nobody knows, the card's is used."""
+    spec = spec_3d(tile=(16, 48, 48))
+    for free, words in [(20e6, None), (10e6, "16 x 24 x 48"), (1e3, "16 x 24 x 24"), (None, None)]:
+        monkeypatch.setattr("napari_medcnn.engine.predict.free_bytes", lambda free=free: free and int(free))
+        result = run(opened(network_3d, spec), scan)
+        told = [] if words is None else [f"Memory was short: windows of {words} instead of the card's."]
+        assert result["warnings"] == told
+
+
+@pytest.mark.slow
+def test_row_47_an_allocation_that_really_fails_means_smaller_windows() -> None:
+    """A process that may take 700 MB more, and a network that wants 906 MB for a window of 96."""
+    script = Path(__file__).with_name("short_of_memory.py")
+    # with oneDNN, TensorFlow 2.21 itself crashes after a failed allocation
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["device"] == "CPU"
+    assert "Memory was short: windows of 48 x 96 x 96 instead of the card's." in answer["warnings"]
+    assert answer["raised"] == ["ResourceExhaustedError"]  # it was TensorFlow that said so
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from napari_medcnn.engine.loading import Loaded
 from napari_medcnn.engine.windows import Outputs, Run, classify, judge, segment
 from napari_medcnn.imaging import pipeline, postprocess
 from napari_medcnn.imaging.asked import check_options, flip_axes
+from napari_medcnn.imaging.forecast import NETWORK_CHANNELS, free_bytes
 from napari_medcnn.imaging.record import Record
 from napari_medcnn.imaging.restore import LabelPainter
 from napari_medcnn.worker.server import Context
@@ -31,6 +33,20 @@ def smaller(tile: tuple[int, ...], divisor: int) -> tuple[int, ...] | None:
     if half < max(divisor, 16):
         return None
     return tuple(half if a == longest else n for a, n in enumerate(tile))
+
+
+def affordable(tile: tuple[int, ...], divisor: int, free: int | None) -> tuple[int, ...]:
+    """Return the card's window, or a smaller one where the network would surely take more than the memory that is free.
+
+    On the CPU the failure itself cannot be waited for: the system may end the process, and TensorFlow 2.21 with oneDNN
+    does not survive a failed allocation (seen as a segmentation fault).
+    """
+    while free is not None and math.prod(tile) * NETWORK_CHANNELS * 4 > free:
+        less = smaller(tile, divisor)
+        if less is None:
+            break
+        tile = less
+    return tile
 
 
 def predict(
@@ -84,6 +100,8 @@ def predict(
         spread = bool(flips) and options.uncertainty and options.uncertainty_kind == "variance"
         fixed = any(n is not None for n in loaded.fixed_shape)
         tile: tuple[int, ...] | None = spec.tile
+        if tile and not fixed and device.startswith("CPU"):
+            tile = affordable(tile, spec.divisor, free_bytes())
         while tile is not None:
             run = Run(loaded, tile, context, flips=flips, spread=spread)
             try:
