@@ -20,7 +20,7 @@ PREPARATION = Preparation(
 TILE, OVERLAP = (48, 64, 48), 0.5  # shrinks to the next multiple of 8: every training crop is one window
 DECISION = Decision(ids=(0, 1, 2), exclusive=True)
 CLEAN_UP = (("keep_largest", {}),)
-SIDES_MM = (26.0, 58.0)
+SIDES_MM = (26.0, 58.0)  # of any training crop, along any axis
 # Every fifth case by file name (the 5th, 10th, 15th ...), fixed before anything was trained.
 VALIDATION = tuple(
     f"hippocampus_{number:03d}"

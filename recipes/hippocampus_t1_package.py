@@ -3,7 +3,8 @@
     python recipes/hippocampus_t1_package.py OUT TARGET     # OUT holds final.keras and scores.json
 
 TARGET is src/napari_medcnn/models/hippocampus-t1; it must not exist, a model is never overwritten. Cover and test
-tensors are a seeded drawing (two bent ellipsoids in smoothed noise), never a scan of the data set.
+tensors are a seeded drawing (a bent body of two parts in smoothed noise), never a scan of the data set; the colours on
+the cover are the drawing's own parts, not an answer of the network.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-from hippocampus_t1 import SEED, predict
+from hippocampus_t1 import SEED
 from hippocampus_t1_card import PREPARATION, card
 from scipy import ndimage
 
@@ -28,7 +29,7 @@ from napari_medcnn.imaging.pipeline import prepare
 from napari_medcnn.io.packages import write_package
 from napari_medcnn.io.prescan import check_keras_file
 
-SHAPE = (40, 56, 40)  # z, y, x; a multiple of 8, so that the prepared drawing is one window
+SHAPE = (40, 56, 40)  # z, y, x; about the size of a crop
 CROP = (slice(0, 1), slice(4, 36), slice(8, 48), slice(4, 36))  # of the batch: large enough for all levels
 COVER_TIMES = 8
 
@@ -76,12 +77,12 @@ def published(measured: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cover(scan: Volume, mask: np.ndarray) -> np.ndarray:
-    """Return the drawing seen from the side, head up, front to the left; below it again with the network's mask."""
+def cover(scan: Volume, parts: np.ndarray) -> np.ndarray:
+    """Return the drawing seen from the side, head up, front to the left; below it again with its two parts."""
     middle = SHAPE[2] // 2
     grey = np.clip(scan.array[::-1, ::-1, middle] / 1150, 0, 1)
     large = ndimage.zoom(grey, COVER_TIMES, order=1)[..., None].repeat(3, axis=2)
-    ids = mask[::-1, ::-1, middle].repeat(COVER_TIMES, 0).repeat(COVER_TIMES, 1)
+    ids = parts[::-1, ::-1, middle].repeat(COVER_TIMES, 0).repeat(COVER_TIMES, 1)
     painted = large.copy()
     for label in card({"n_training": 0}).labels:
         where = ids == label.id
@@ -96,10 +97,8 @@ def main(out: Path, target: Path) -> None:
     scan, parts = drawing()
     window = np.ascontiguousarray(prepare(scan, PREPARATION).data[None][CROP])
     answer = keras.ops.convert_to_numpy(model(window, training=False))
-    mask = predict(model, scan)
-    write_package(target, card(published(measured)), out / "final.keras", window, answer, cover(scan, mask))
-    shares = [f"{np.mean(mask[parts == k] == k):.0%}" for k in (1, 2)]
-    print(f"{target}: {sum(p.stat().st_size for p in target.iterdir()) / 1e6:.1f} MB; found of the drawing: {shares}")
+    write_package(target, card(published(measured)), out / "final.keras", window, answer, cover(scan, parts))
+    print(f"{target}: {sum(p.stat().st_size for p in target.iterdir()) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
