@@ -18,7 +18,7 @@ from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import Cancelled, InputError, ModelError
+from napari_medcnn.errors import Cancelled, EngineError, InputError, ModelError
 from napari_medcnn.io.read import read_volume
 from napari_medcnn.verbs import predict
 from napari_medcnn.verbs.predict import PredictRequest
@@ -115,6 +115,23 @@ def test_row_47_the_memory_a_run_takes_is_said_before_it(model: Path, engine: En
     assert (result.mask.array == 2).any()  # said, not refused
     monkeypatch.setattr(predict, "free_bytes", lambda: None)
     assert run(request, engine).warnings == ()
+
+
+def test_row_47_an_engine_that_ended_for_want_of_memory_is_explained(tmp_path: Path, model: Path, monkeypatch) -> None:
+    import fake_engine
+
+    orders = tmp_path / "orders.json"
+    orders.write_text(json.dumps({"crash": True}))
+    engine = Engine(fake_engine.launch(orders))
+    try:
+        for free, told in [(1000, True), (None, False)]:
+            monkeypatch.setattr(predict, "free_bytes", lambda free=free: free)
+            with pytest.raises(EngineError) as caught:
+                run(PredictRequest(volume_of(), model), engine)
+            assert caught.value.state == "crashed"
+            assert ("Memory may be short: about" in str(caught.value)) is told
+    finally:
+        engine.close()
 
 
 def test_row_49_what_the_options_ask_for_is_compared_with_the_model_before_the_engine_starts(model: Path) -> None:

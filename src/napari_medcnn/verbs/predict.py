@@ -21,7 +21,7 @@ from napari_medcnn.core.options import PredictOptions, to_json
 from napari_medcnn.core.results import Classification, FitItem, Provenance, Segmentation
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import InputError, ModelError
+from napari_medcnn.errors import EngineError, InputError, ModelError
 from napari_medcnn.imaging.asked import check_options
 from napari_medcnn.imaging.forecast import forecast_for, free_bytes, gigabytes
 from napari_medcnn.io.packages import Package, find_model, read_package
@@ -98,7 +98,13 @@ def run(request: PredictRequest, cancel: Cancel, engine: Engine) -> Events:
             "options": to_json(request.options),
             **{k: _ref(arrays.get(k)) for k in ("labels", "uncertainty", "probabilities")},
         }
-        reply = yield from relay(engine.run("predict", body, cancel))
+        try:
+            reply = yield from relay(engine.run("predict", body, cancel))
+        except EngineError as error:
+            if not scarce or error.state not in ("crashed", "killed"):
+                raise
+            # a process that ends for want of memory cannot say so itself
+            raise EngineError(f"{error} {scarce[0]}", error.state, error.exit_code, error.stderr_tail) from error
         reply = {**reply, "warnings": [*scarce, *reply.get("warnings", ())]}
         provenance = _provenance(job, reply)
         value: Segmentation | Classification
