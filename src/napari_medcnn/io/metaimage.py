@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import Item, Kind, plain, shown, stem
+from napari_medcnn.io.header_grid import GridHeader, is_singular
 from napari_medcnn.io.inside import beside
-from napari_medcnn.io.nifti_header import is_singular
 from napari_medcnn.io.payload import Payload, read_payload
 from napari_medcnn.io.straighten import resample_affine, straight_grid
 
@@ -35,40 +35,18 @@ LABEL_KEY = "medcnn_label_"
 
 
 @dataclass(frozen=True)
-class Header:
+class Header(GridHeader):
     """Parsed keys and what they mean for the array (see `read_header`)."""
 
-    path: Path
-    keys: dict[str, str]
-    axes: Axes
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    affine_lps: Float | None
-    spacing_mm: tuple[float, float, float]
-    spacing_known: bool
-    data_start: int
-    notes: tuple[str, ...]
+    matrix: ClassVar[str] = "TransformMatrix"
 
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Shape of the (z, y, x) part."""
-        first = self.axes.index("z")
-        return (self.shape[first], self.shape[first + 1], self.shape[first + 2])
+    keys: dict[str, str]
+    data_start: int
 
     @property
     def is_mask(self) -> bool:
         """True for a mask that we wrote."""
         return self.keys.get("medcnn_kind") == "labels"
-
-    def geometry(self) -> Geometry:
-        """Return the grid; `GeometryError` if it is sheared or singular."""
-        if self.affine_lps is None:
-            return Geometry(self.grid, self.spacing_mm, spacing_known=self.spacing_known, orientation_known=False)
-        try:
-            return Geometry.from_affine(self.grid, self.affine_lps, spacing_known=self.spacing_known)
-        except GeometryError as error:
-            what = "singular; repair the header" if is_singular(self.affine_lps) else "sheared; open it with 'resample'"
-            raise GeometryError(f"{shown(self.path)}: its TransformMatrix is {what}") from error
 
 
 def read_header(path: Path) -> Header:
@@ -105,7 +83,7 @@ def read_header(path: Path) -> Header:
     if keys.get("medcnn_orientation_known", "1") == "0":
         affine = None
     return Header(
-        path, keys, axes, shape, np.dtype((">" if big else "<") + _TYPES[kind]), affine, zyx, known, start, tuple(notes)
+        path, axes, shape, np.dtype((">" if big else "<") + _TYPES[kind]), affine, zyx, known, tuple(notes), keys, start
     )
 
 

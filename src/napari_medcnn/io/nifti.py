@@ -14,7 +14,8 @@ from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError
 from napari_medcnn.io.found import Item, Kind, plain, shown, stem
-from napari_medcnn.io.nifti_header import RGB_CHANNELS, Header, is_singular, read_header
+from napari_medcnn.io.header_grid import is_singular
+from napari_medcnn.io.nifti_header import RGB_CHANNELS, Header, read_header
 from napari_medcnn.io.payload import Payload, read_payload, rescaled
 from napari_medcnn.io.sniff import is_gzip
 from napari_medcnn.io.straighten import resample_affine, straight_grid

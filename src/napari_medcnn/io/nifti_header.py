@@ -11,16 +11,17 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from napari_medcnn.core.geometry import Float, Geometry, ras_to_lps
+from napari_medcnn.core.geometry import Float, ras_to_lps
 from napari_medcnn.core.volume import Axes
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import plain, shown
+from napari_medcnn.io.header_grid import GridHeader, is_singular
 from napari_medcnn.io.label_table import label_table
 from napari_medcnn.io.sniff import head_of, is_gzip, is_nifti
 
@@ -34,71 +35,20 @@ _MAX_EXTENSION = 1 << 20
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a NIfTI header says, checked: numpy `shape`, `axes`, stored `dtype`, LPS affine or None, words."""
+class Header(GridHeader):
+    """What a NIfTI header says, checked: the fields as nibabel read them, scaling, and our own note."""
 
-    path: Path
+    matrix: ClassVar[str] = "matrix (sform or qform)"
+
     raw: Any
-    axes: Axes
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    affine_lps: Float | None
-    spacing_mm: tuple[float, float, float]
-    spacing_known: bool
     slope: float
     intercept: float
     note: dict[str, Any]
-    notes: tuple[str, ...]
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Shape of the (z, y, x) part."""
-        first = self.axes.index("z")
-        return (self.shape[first], self.shape[first + 1], self.shape[first + 2])
 
     @property
     def is_mask(self) -> bool:
         """True if the file says of itself that it is a mask."""
         return "labels" in self.note or int(self.raw["intent_code"]) == _LABEL_INTENT
-
-    def geometry(self) -> Geometry:
-        """Return the grid.
-
-        Raises
-        ------
-        GeometryError
-            It is sheared or singular.
-        """
-        if self.affine_lps is None:
-            return Geometry(self.grid, self.spacing_mm, spacing_known=self.spacing_known, orientation_known=False)
-        try:
-            return Geometry.from_affine(self.grid, self.affine_lps, spacing_known=self.spacing_known)
-        except GeometryError as error:
-            if is_singular(self.affine_lps):
-                raise GeometryError(
-                    f"{shown(self.path)}: its matrix (sform or qform) is singular, so it does not say where the voxels "
-                    "lie; repair the header with the program that wrote it"
-                ) from error
-            raise GeometryError(
-                f"{shown(self.path)}: its grid is sheared (axes up to {shear_deg(self.affine_lps):.2f}° from right "
-                "angles); open it with 'resample' to bring it onto a straight grid"
-            ) from error
-
-
-def is_singular(affine: Float) -> bool:
-    """Return True if the axes of an affine are not finite, of no length, or in one plane."""
-    columns = affine[:3, :3]
-    if not np.all(np.isfinite(affine)):
-        return True
-    lengths = np.linalg.norm(columns, axis=0)
-    return bool(lengths.min() <= 0 or abs(np.linalg.det(columns / lengths)) < 1e-6)
-
-
-def shear_deg(affine: Float) -> float:
-    """Return the largest deviation of the axes from right angles in degrees."""
-    unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    cosines = np.abs(unit.T @ unit - np.eye(3))
-    return float(np.degrees(np.arcsin(np.clip(cosines.max(), 0.0, 1.0))))
 
 
 def read_header(path: Path) -> Header:
@@ -130,7 +80,7 @@ def read_header(path: Path) -> Header:
     affine, spacing, known = _placement(path, raw, shape[axes.index("z") :][:3], notes)
     if note.get("spacing_known") is False:
         known = False
-    return Header(path, raw, axes, shape, dtype, affine, spacing, known, slope, intercept, note, tuple(notes))
+    return Header(path, axes, shape, dtype, affine, spacing, known, tuple(notes), raw, slope, intercept, note)
 
 
 def _layout(path: Path, raw: Any) -> tuple[tuple[int, ...], Axes, np.dtype[Any]]:

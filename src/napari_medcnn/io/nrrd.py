@@ -10,7 +10,7 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nrrd
 import numpy as np
@@ -20,8 +20,9 @@ from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import Item, Kind, plain, shown, stem
+from napari_medcnn.io.header_grid import GridHeader, is_singular
 from napari_medcnn.io.inside import beside
-from napari_medcnn.io.nifti_header import is_singular, note_of, shear_deg
+from napari_medcnn.io.nifti_header import note_of
 from napari_medcnn.io.payload import Encoding, Payload, read_payload
 from napari_medcnn.io.straighten import resample_affine, straight_grid
 
@@ -43,54 +44,22 @@ _MAX_HEADER = 8 << 20
 
 
 @dataclass(frozen=True)
-class Header:
+class Header(GridHeader):
     """A parsed header: `shape` and `axes` as the array will have them, `stored` the order in the file."""
 
-    path: Path
+    matrix: ClassVar[str] = "set of space directions"
+
     fields: dict[str, Any]
-    axes: Axes
-    shape: tuple[int, ...]
     stored: tuple[int, ...]
-    dtype: np.dtype[Any]
     frames_inside: bool
     layers: int
-    affine_lps: Float | None
-    spacing_mm: tuple[float, float, float]
-    spacing_known: bool
     data_start: int
     note: dict[str, Any]
-    notes: tuple[str, ...]
 
     @property
     def is_mask(self) -> bool:
         """True for a Slicer segmentation, or a mask of ours."""
         return "labels" in self.note or any(k.startswith("Segment0_") for k in self.fields)
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Shape of the (z, y, x) part."""
-        first = self.axes.index("z")
-        return (self.shape[first], self.shape[first + 1], self.shape[first + 2])
-
-    def geometry(self) -> Geometry:
-        """Return the grid.
-
-        Raises
-        ------
-        GeometryError
-            It is sheared or singular.
-        """
-        if self.affine_lps is None:
-            return Geometry(self.grid, self.spacing_mm, spacing_known=self.spacing_known, orientation_known=False)
-        if is_singular(self.affine_lps):
-            raise GeometryError(f"{shown(self.path)}: its space directions are singular; repair the header")
-        try:
-            return Geometry.from_affine(self.grid, self.affine_lps, spacing_known=self.spacing_known)
-        except GeometryError as error:
-            raise GeometryError(
-                f"{shown(self.path)}: its grid is sheared (axes up to {shear_deg(self.affine_lps):.2f}° from right "
-                "angles); open it with 'resample' to bring it onto a straight grid"
-            ) from error
 
 
 def read_header(path: Path) -> Header:
@@ -129,7 +98,7 @@ def read_header(path: Path) -> Header:
         known = False
     inside = axes == "tzyx" and spatial[0] == 1
     dtype = np.dtype(order + code)
-    return Header(path, fields, axes, shape, stored, dtype, inside, layers, affine, spacing, known, start, note, notes)
+    return Header(path, axes, shape, dtype, affine, spacing, known, notes, fields, stored, inside, layers, start, note)
 
 
 def _fields(path: Path) -> tuple[dict[str, Any], int]:
