@@ -42,7 +42,8 @@ class Preparation:
     crop_nonzero
         Crop to the box of values other than 0 first (skull-stripped MR).
     crop_above
-        Crop to the box of the body first: the largest connected part above this value (-500 HU for CT).
+        Crop to the box of the body first: the largest connected part above this value (-500 HU for CT), and parts at
+        least a fifth its size (the second leg).
     steps
         (name, arguments) of the intensity steps, in order; names are the keys of `imaging.pipeline.STEPS`.
     """
