@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
+from cases import REPOSITORY
 from napari_medcnn.core.command import CommandModel, filled, placeholders
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.errors import InputError, ModelError
@@ -274,3 +275,10 @@ def test_the_home_folder_is_the_only_place(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert commands.list_commands() == []
     assert commands.commands_file() == Path(os.environ["MEDCNN_HOME"]) / "commands.yaml"
+
+
+def test_the_example_in_the_handbook_is_a_command() -> None:
+    page = (REPOSITORY / "docs" / "researcher.md").read_text(encoding="utf-8")
+    text = page[page.index("```yaml\nname: my-tool") + 8 :].partition("```")[0]
+    command = command_from(yaml.safe_load(text))
+    assert command.program == "/opt/my-env/bin/segment" and command.labels.names == ("liver", "spleen")
