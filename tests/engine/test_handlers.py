@@ -174,13 +174,13 @@ def test_release_mid_forward_ends_the_process(engine: Engine, long_body: dict) -
     assert time.monotonic() - started < 1.5
 
 
-def test_row_48_a_backend_that_is_not_installed_is_named() -> None:
+def test_row_48_a_backend_that_is_not_installed_is_named(package_3d: Path) -> None:
     other = Engine(Launch(environment={"KERAS_BACKEND": "jax"}))
     try:
         if __import__("importlib.util").util.find_spec("jax"):
             pytest.skip("JAX is installed here")
         with pytest.raises(MissingExtraError, match="jax"):
-            result_of(other.run("warm", {}, threading.Event()))
+            result_of(other.run("warm", {"model": str(package_3d)}, threading.Event()))
     finally:
         other.close()
 

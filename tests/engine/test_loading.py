@@ -15,10 +15,13 @@ import pytest
 from keras import layers
 
 from engine_cases import spec_3d
-from napari_medcnn.engine import loading, runtime
-from napari_medcnn.engine.loading import ModelCache, open_model, self_test, sha256_of, trust
+from napari_medcnn.engine import runtime
+from napari_medcnn.engine.backends.keras_engine import load_keras
+from napari_medcnn.engine.loading import open_model, self_test
+from napari_medcnn.engine.models import ModelCache
 from napari_medcnn.engine.networks import threshold_segmenter_3d
 from napari_medcnn.engine.runtime import Runtime, load_runtime
+from napari_medcnn.engine.trust import sha256_of, trust
 from napari_medcnn.engine.weights import check_hdf5, check_weights
 from napari_medcnn.errors import InputError, MedcnnError, MissingExtraError, ModelError, UnsafeModelError
 from napari_medcnn.io.packages import write_package
@@ -246,5 +249,5 @@ def test_devices_are_chosen_and_absent_ones_refused() -> None:
 def test_safe_mode_is_asked_for(monkeypatch, tmp_path: Path) -> None:
     asked = {}
     monkeypatch.setattr(keras.models, "load_model", lambda path, **kwargs: asked.update(kwargs))
-    loading.load_keras(tmp_path / "x.keras")
+    load_keras(tmp_path / "x.keras")
     assert asked == {"safe_mode": True, "compile": False}

@@ -19,7 +19,8 @@ from napari_medcnn.core.options import TrainOptions
 from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.engine.cases import Case, Sampler
 from napari_medcnn.engine.checkpoints import Checkpoints
-from napari_medcnn.engine.loading import Loaded, ModelCache
+from napari_medcnn.engine.loading import Loaded
+from napari_medcnn.engine.models import ModelCache
 from napari_medcnn.engine.runtime import Runtime
 from napari_medcnn.engine.train import TrainJob, train
 from napari_medcnn.engine.windows import Outputs, Run, segment

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,25 +13,27 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medcnn.core.options import PredictOptions, TrainOptions
-from napari_medcnn.engine.runtime import Runtime, load_runtime, out_of_memory_errors
-from napari_medcnn.errors import EngineError, InputError
+from napari_medcnn.engine.runtime import Runtime, engines, has_gpu, load_runtime, out_of_memory_errors, versions
+from napari_medcnn.errors import EngineError, InputError, MedcnnError
 from napari_medcnn.worker.arrays import open_array
 from napari_medcnn.worker.meta import volume_from_meta
 from napari_medcnn.worker.protocol import PROTOCOL_VERSION, ArrayRef
 from napari_medcnn.worker.server import Context, Handler
 
 if TYPE_CHECKING:
-    from napari_medcnn.engine.loading import Loaded, ModelCache
+    from napari_medcnn.engine.loading import Loaded
+    from napari_medcnn.engine.models import ModelCache
 
 
 def make_handlers() -> dict[str, Handler]:
-    """Return verb -> handler; Keras is imported by the first of them, so that its absence is an answer too."""
+    """Return verb -> handler; engines are imported when a model needs them, and their absence is an answer too."""
     engine = _Engine()
     return {
         "hello": engine.hello,
         "warm": engine.warm,
         "self_test": engine.self_test,
         "try_out": engine.try_out,
+        "prepare_engine": engine.prepare_engine,
         "predict": engine.predict,
         "train": engine.train,
         "forget": engine.forget,
@@ -38,66 +42,100 @@ def make_handlers() -> dict[str, Handler]:
 
 class _Engine:
     def __init__(self) -> None:
-        self._runtime: Runtime | None = None
         self._models: ModelCache | None = None
+        self._preloading: threading.Thread | None = None
 
-    def _ready(self) -> tuple[Runtime, ModelCache]:
-        if self._runtime is None or self._models is None:
-            self._runtime = load_runtime()
-            from napari_medcnn.engine.loading import ModelCache
+    def _ready(self) -> ModelCache:
+        """Return the models, after waiting for the import that hello may have begun."""
+        if self._preloading is not None:
+            self._preloading.join()
+            self._preloading = None
+        if self._models is None:
+            from napari_medcnn.engine.models import ModelCache
 
-            self._models = ModelCache(self._runtime)
-        return self._runtime, self._models
+            self._models = ModelCache()
+        return self._models
 
     def hello(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
-        """Import everything slow, and say what there is."""
-        runtime, _ = self._ready()
+        """Say what is installed, at once.
+
+        Keras is then imported in the background, so that the first run finds it, unless a model was made ready for a
+        lighter engine here: who did that wants the time and the memory.
+        """
+        here = engines()
+        if not any(here.values()):
+            load_runtime()  # says what is missing
+        if here["keras"] and self._models is None and self._preloading is None and not _lighter():
+            self._preloading = threading.Thread(target=_preload, name="import of Keras", daemon=True)
+            self._preloading.start()
         return {
             "protocol": PROTOCOL_VERSION,
             "pid": os.getpid(),
-            "backend": runtime.backend,
-            "versions": runtime.versions,
-            "devices": ["CPU", *runtime.gpus],
+            "engines": here,
+            "versions": versions(),
+            "devices": ["CPU", *(["GPU"] if has_gpu() else [])],
         }
+
+    def _open(self, body: dict[str, Any], context: Context) -> tuple[Loaded, Runtime, str]:
+        """Return the model of a request, what runs it, and where, in words."""
+        models = self._ready()
+        plan = models.plan(body, context.check_cancel)
+        device = plan.runtime.device(str(body.get("device", "auto")))
+        loaded = models.open(plan, device)
+        return loaded, plan.runtime, f"{plan.runtime.describe(device)}, {loaded.engine}"
 
     def warm(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Open a model and trace it at its own window, so that the first click is fast."""
-        runtime, models = self._ready()
-        device = runtime.device(str(body.get("device", "auto")))
-        loaded = models.get(body, device, context.check_cancel)
+        loaded, _, device = self._open(body, context)
         context.check_cancel()
         spec = loaded.spec
         if spec.tile:
             shape = (1, *spec.tile, spec.preparation.network_channels)
             loaded.forward(shape)(np.zeros(shape, np.float32))
-        return {"name": spec.name, "sha256": spec.sha256, "device": runtime.describe(device)}
+        return {"name": spec.name, "sha256": spec.sha256, "device": device}
 
     def self_test(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Compare the network's output with the package's test tensors."""
         from napari_medcnn.engine.loading import self_test
 
-        runtime, models = self._ready()
-        device = runtime.device(str(body.get("device", "auto")))
-        tested = self_test(models.get(body, device, context.check_cancel))
-        return {**tested, "device": runtime.describe(device), "versions": runtime.versions}
+        loaded, runtime, device = self._open(body, context)
+        return {**self_test(loaded), "device": device, "versions": runtime.versions}
 
     def try_out(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Run a model that nobody has run yet on the noise it is given; its raw answer goes into ``output``."""
         from napari_medcnn.engine.loading import try_out
 
-        runtime, models = self._ready()
-        device = runtime.device(str(body.get("device", "auto")))
-        loaded = models.get(body, device, context.check_cancel)
+        loaded, runtime, device = self._open(body, context)
         output = _array(body, "output", "r+")
         output[...] = try_out(loaded, np.array(_array(body, "input")), output.shape)
-        return {"device": runtime.describe(device), "versions": runtime.versions}
+        return {"device": device, "versions": runtime.versions}
+
+    def prepare_engine(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Convert a model for another engine, compare, time both, and keep the verdict for the choice "auto"."""
+        models = self._ready()
+        kind, precision = str(body.get("engine", "openvino")), str(body.get("precision", "float32"))
+        if kind not in ("keras", "onnx", "openvino") or precision not in ("float32", "bfloat16"):
+            raise InputError(
+                f"engine: expected keras, onnx or openvino in float32 or bfloat16, got {kind}, {precision}"
+            )
+        context.progress(None, "Opening the model")
+        source = models.source(body)
+        context.progress(None, "Preparing and comparing")
+        verdict = models.prepare(source, kind, precision, context.check_cancel)  # type: ignore[arg-type]
+        return {
+            "engine": models.runtime(verdict.engine).engine(verdict.engine, precision),  # type: ignore[arg-type]
+            "parity": verdict.parity,
+            "seconds": verdict.seconds,
+            "faster": verdict.faster,
+            "on": verdict.on,
+            "words": verdict.words(),
+        }
 
     def predict(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Run a model on a scan; the mask goes into the arrays the request names."""
         from napari_medcnn.engine.predict import predict
         from napari_medcnn.engine.windows import Outputs
 
-        runtime, models = self._ready()
         options = PredictOptions.from_json(body.get("options") or {})
         volume = volume_from_meta(_array(body, "volume"), body["meta"])
         if options.frame >= volume.frames:  # a frame may have been chosen before the hand-over
@@ -105,20 +143,23 @@ class _Engine:
                 raise InputError(f"frame: expected 0 to {volume.frames - 1}, got {options.frame}")
             options = replace(options, frame=0)
         context.progress(None, "Opening the model")
-
+        models = self._ready()
+        plan = models.plan(body, context.check_cancel)
+        runtime = plan.runtime
         short = out_of_memory_errors(runtime)
 
         def opened(device: str) -> Loaded | None:
             try:
-                return models.get(body, device, context.check_cancel)
+                return models.open(plan, device)
             except short:  # the weights alone can be too much for a GPU that others use
                 return None
 
         def attempts() -> Iterator[tuple[Loaded | None, str]]:
+            words = runtime.engine(plan.kind, plan.precision)
             device = runtime.device(options.device)
-            yield opened(device), runtime.describe(device)
+            yield opened(device), f"{runtime.describe(device)}, {words}"
             if device != "cpu:0":
-                yield opened("cpu:0"), runtime.describe("cpu:0")
+                yield opened("cpu:0"), f"{runtime.describe('cpu:0')}, {words}"
 
         out = Outputs(
             *(_array(body, k, "r+") if body.get(k) else None for k in ("labels", "uncertainty", "probabilities"))
@@ -131,18 +172,19 @@ class _Engine:
                 "or crop the scan.",
                 state="out of memory",
             ) from error
-        return {**result, "versions": runtime.versions}
+        return {**result, "warnings": [*plan.notes, *result["warnings"]], "versions": runtime.versions}
 
     def train(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Fine-tune a model on a dataset table into a new package."""
         from napari_medcnn.engine.train import TrainJob, train
 
-        runtime, models = self._ready()
+        models = self._ready()
+        runtime = models.runtime("keras")
         options = dict(body.get("options") or {})
         options["flips"] = tuple(options.get("flips") or ())
         wanted = TrainOptions(**options)
         job = TrainJob.from_body(body, wanted, runtime)
-        loaded = models.get(body, runtime.device(wanted.device), context.check_cancel)
+        loaded = models.get(body, runtime.device(wanted.device), context.check_cancel, "keras", "float32")
         try:
             return train(job, loaded, context)
         finally:
@@ -150,9 +192,22 @@ class _Engine:
 
     def forget(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Drop all models; the process and the libraries stay."""
-        _, models = self._ready()
-        models.clear()
+        if self._models is not None:
+            self._models.clear()
         return {}
+
+
+def _lighter() -> bool:
+    """Return True if some model was made ready for OpenVINO here, and is faster with it."""
+    from napari_medcnn.engine.parity import Verdicts
+
+    return engines()["openvino"] and Verdicts().any_faster()
+
+
+def _preload() -> None:
+    """Import Keras and its backend; what goes wrong is said by the first job that needs it."""
+    with contextlib.suppress(MedcnnError, ImportError, OSError, RuntimeError, ValueError, AttributeError):
+        load_runtime()
 
 
 def _array(body: dict[str, Any], key: str, mode: Any = "r") -> npt.NDArray[Any]:

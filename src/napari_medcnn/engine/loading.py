@@ -1,36 +1,26 @@
-"""Open models safely and keep the last few in memory."""
+"""A network in memory with its card, whichever engine runs it; and the checks that it is what its card says."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from napari_medcnn.core.spec import ModelSpec
-from napari_medcnn.engine.runtime import Forward, Runtime, compile_forward
-from napari_medcnn.engine.weights import check_weights
-from napari_medcnn.errors import InputError, ModelError
-from napari_medcnn.io.packages import Package, load_tests, read_package
-from napari_medcnn.io.prescan import check_keras_file
+from napari_medcnn.engine.backends import EngineName, Float32, Forward
+from napari_medcnn.errors import ModelError
+from napari_medcnn.io.onnx_header import check_onnx_file
+from napari_medcnn.io.packages import Package, load_tests
 
 #: Largest relative difference between what a package promises and what the network gives here (other CPUs sum in
 #: another order: 1e-5; a wrong weight or layer: above 1e-2).
 SELF_TEST_TOLERANCE = 1e-3
 _COMPILED_KEPT = 4
-#: What Keras and its backends raise for files that are damaged or of another version.
-_LOAD_ERRORS = (
-    UserWarning, TypeError, ValueError, KeyError, AttributeError, ImportError, OSError, IndexError, RuntimeError
-)  # fmt: skip
+#: Engines that lay weights out anew for the processor hold them twice.
+_COPIES = {"keras": 1, "onnx": 2, "openvino": 2}
 
 
 @dataclass(eq=False)
@@ -39,10 +29,16 @@ class Loaded:
 
     Parameters
     ----------
+    model
+        A `keras.Model`, or a `backends.Network` of another engine.
     weight_bytes
         What its weights take.
     code
         sha256 by name of the trusted modules it was opened with.
+    kind, engine
+        What runs it, and in words with versions.
+    notes
+        What a person should know about that choice.
     """
 
     model: Any
@@ -51,6 +47,9 @@ class Loaded:
     weight_bytes: int
     package: Package | None = None
     code: dict[str, str] = field(default_factory=dict)
+    kind: EngineName = "keras"
+    engine: str = ""
+    notes: tuple[str, ...] = ()
     _compiled: OrderedDict[tuple[int, ...], Forward] = field(default_factory=OrderedDict)
 
     def forward(self, shape: tuple[int, ...]) -> Forward:
@@ -58,97 +57,86 @@ class Loaded:
         if shape not in self._compiled:
             while len(self._compiled) >= _COMPILED_KEPT:
                 self._compiled.popitem(last=False)
-            spec = self.spec
-            self._compiled[shape] = compile_forward(self.model, shape, spec.activation, spec.temperature, self.device)
+            self._compiled[shape] = self._compile(shape)
         self._compiled.move_to_end(shape)
         return self._compiled[shape]
+
+    def raw(self, batch: Float32) -> Float32:
+        """Return the network's own output, float32, for inputs (batch, *spatial, channel)."""
+        if self.kind == "keras":
+            from napari_medcnn.engine.backends.keras_engine import raw
+
+            return raw(self.model, batch, self.device)
+        return np.asarray(self.model.raw(batch))
 
     @property
     def fixed_shape(self) -> tuple[int | None, ...]:
         """Spatial sizes the network insists on, None where it takes any."""
         return tuple(self.model.input_shape[1:-1])
 
+    @property
+    def memory_bytes(self) -> int:
+        """About what it takes in memory while it waits."""
+        return self.weight_bytes * _COPIES[self.kind]
 
-class ModelCache:
-    """Opened models, the longest unused forgotten first.
+    def _compile(self, shape: tuple[int, ...]) -> Forward:
+        spec = self.spec
+        if self.kind == "keras":
+            from napari_medcnn.engine.backends.keras_engine import compile_forward
 
-    Parameters
-    ----------
-    runtime
-        Where they run.
-    cap_bytes
-        Weights of all models kept; one model may be larger.
-    """
-
-    def __init__(self, runtime: Runtime, cap_bytes: int = 2 * 2**30) -> None:
-        self._runtime = runtime
-        self._cap = cap_bytes
-        self._models: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
-
-    def get(self, body: dict[str, Any], device: str, check: Callable[[], None] = lambda: None) -> Loaded:
-        """Return the model that a request names, opened now or earlier.
-
-        Parameters
-        ----------
-        body
-            ``model``: path of a package, or of a ``.keras`` file with its ``spec``; ``code``: trusted modules.
-        device
-            "cpu:0" or "gpu:0".
-        check
-            Called between steps; may raise to cancel.
-
-        Raises
-        ------
-        ModelError, UnsafeModelError
-            Damaged, unsafe, unknown layers, or its input and output do not fit its card.
-        """
-        path = Path(str(body["model"]))
-        package = None if "spec" in body else read_package(path)  # compares every sha256, each time
-        check()
-        spec = package.spec if package else ModelSpec.from_json(body["spec"], sha256_of(path))
-        weights = package.weights if package else path
-        code = trust(body.get("code") or ())
-        key = (spec.sha256 or sha256_of(weights), repr(spec.to_json()), device, *code.values())
-        if key not in self._models:
-            self._make_room(weights.stat().st_size)
-            self._models[key] = open_model(weights, spec, device, package, code)
-        self._models.move_to_end(key)
-        return self._models[key]
-
-    def clear(self) -> None:
-        """Forget all models."""
-        self._models.clear()
-        keras.backend.clear_session()
-
-    def _make_room(self, coming: int) -> None:
-        while self._models and sum(m.weight_bytes for m in self._models.values()) + coming > self._cap:
-            self._models.popitem(last=False)
+            return compile_forward(self.model, shape, spec.activation, spec.temperature, self.device)
+        forward: Forward = self.model.compile_forward(shape, spec.activation, spec.temperature)
+        return forward
 
 
 def open_model(weights: Path, spec: ModelSpec, device: str, package: Package | None, code: dict[str, str]) -> Loaded:
     """Look into a ``.keras`` file, then load it in Keras's safe mode and compare it with its card."""
-    check_keras_file(weights, tuple(keras.saving.get_custom_objects()) if code else ())
-    size = max(check_weights(weights), weights.stat().st_size)
-    model = load_keras(weights, device)
-    problem = misfit(model, spec)
+    from napari_medcnn.engine.backends.keras_engine import open_keras
+
+    model, size = open_keras(weights, device, bool(code))
+    return fitting(Loaded(model, spec, device, size, package, code))
+
+
+def open_onnx(weights: Path, spec: ModelSpec, device: str, package: Package | None, code: dict[str, str]) -> Loaded:
+    """Look into an ``.onnx`` file, then open it with ONNX Runtime and compare it with its card."""
+    from napari_medcnn.engine.backends.onnx_engine import OnnxNetwork
+
+    first = channels_first(weights, package)
+    network = OnnxNetwork(weights, device, first)
+    return fitting(Loaded(network, spec, device, weights.stat().st_size, package, code, "onnx"))
+
+
+def open_openvino(
+    weights: Path, spec: ModelSpec, precision: str, package: Package | None, code: dict[str, str]
+) -> Loaded:
+    """Open OpenVINO's own format, or an ``.onnx`` file after looking into it, and compare it with the card."""
+    from napari_medcnn.engine.backends.openvino_engine import OpenVinoNetwork
+
+    onnx = weights.suffix == ".onnx"
+    first = onnx and channels_first(weights, package)
+    size = (weights if onnx else weights.with_suffix(".bin")).stat().st_size
+    network = OpenVinoNetwork(weights, precision, first)
+    return fitting(Loaded(network, spec, "cpu:0", size, package, code, "openvino"))
+
+
+def channels_first(weights: Path, package: Package | None) -> bool:
+    """Look into an ``.onnx`` file and return True if its axes are (batch, channel, *spatial)."""
+    layout = check_onnx_file(weights)["layout"]
+    return (package.layout if package is not None else layout) == "first"
+
+
+def fitting(loaded: Loaded) -> Loaded:
+    """Return a network that fits its card.
+
+    Raises
+    ------
+    ModelError
+        It does not.
+    """
+    problem = misfit(loaded.model, loaded.spec)
     if problem:
-        raise ModelError(f"{spec.name}: {problem}")
-    return Loaded(model, spec, device, size, package, code)
-
-
-def load_keras(path: Path, device: str = "cpu:0") -> Any:
-    """Load a ``.keras`` file that has been looked into; what Keras says is put into one sentence."""
-    try:
-        with keras.device(device), warnings.catch_warnings():
-            # Keras only warns when weights are missing and leaves random ones in their place
-            warnings.filterwarnings("error", message="(?s).*(freshly-initialized|Skipping|could not be loaded)")
-            return keras.models.load_model(path, safe_mode=True, compile=False)
-    except _LOAD_ERRORS as error:
-        words = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"{path.name}: Keras {keras.__version__} cannot open this model ({type(error).__name__}: {words}). If it "
-            "has layers of its own, name their Python module with code=[...]; else save it again with this Keras."
-        ) from error
+        raise ModelError(f"{loaded.spec.name}: {problem}")
+    return loaded
 
 
 def misfit(model: Any, spec: ModelSpec) -> str:
@@ -171,42 +159,6 @@ def misfit(model: Any, spec: ModelSpec) -> str:
     return ""
 
 
-def trust(names: Sequence[str]) -> dict[str, str]:
-    """Import the modules that the user trusts, which register their layers, and return sha256 by name.
-
-    Parameters
-    ----------
-    names
-        Paths of ``.py`` files, or names of installed modules.  They come from the user only, never from a package.
-
-    Raises
-    ------
-    InputError
-        There is no such file or module, or it fails while it is imported.
-    """
-    hashes = {}
-    for name in names:
-        path = _source(str(name))
-        digest = sha256_of(path)
-        hashes[str(name)] = digest
-        title = f"medcnn_trusted_{digest[:16]}" if str(name).endswith(".py") else str(name)
-        if title in sys.modules:
-            continue
-        try:
-            if not str(name).endswith(".py"):
-                importlib.import_module(title)
-                continue
-            spec = importlib.util.spec_from_file_location(title, path)
-            if spec is None or spec.loader is None:
-                raise ImportError("not a Python file")
-            sys.modules[title] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[title])
-        except (ImportError, SyntaxError, NameError, TypeError, ValueError, AttributeError, OSError) as error:
-            sys.modules.pop(title, None)
-            raise InputError(f"code: {path.name} cannot be imported ({type(error).__name__}: {error})") from error
-    return hashes
-
-
 def self_test(loaded: Loaded) -> dict[str, Any]:
     """Run the package's test input and compare with its test output.
 
@@ -221,10 +173,9 @@ def self_test(loaded: Loaded) -> dict[str, Any]:
         There are no test tensors, or the network gives something else than its package promises.
     """
     if loaded.package is None:
-        raise ModelError(f"{loaded.spec.name}: a bare .keras file has no test tensors; make a package of it first")
+        raise ModelError(f"{loaded.spec.name}: a bare network has no test tensors; make a package of it first")
     given, promised = load_tests(loaded.package)
-    with keras.device(loaded.device):
-        got = keras.ops.convert_to_numpy(loaded.model(given, training=False))
+    got = loaded.raw(given)
     if got.shape != promised.shape:
         raise ModelError(f"{loaded.spec.name}: expected a test output of shape {promised.shape}, got {got.shape}")
     scale = max(float(np.abs(promised).max()), 1e-6)
@@ -247,9 +198,8 @@ def try_out(loaded: Loaded, given: Any, shape: tuple[int, ...]) -> Any:
     """
     name = loaded.spec.name
     try:
-        with keras.device(loaded.device):
-            got = keras.ops.convert_to_numpy(keras.ops.cast(loaded.model(given, training=False), "float32"))
-    except _LOAD_ERRORS as error:
+        got = loaded.raw(given)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, RuntimeError, ModelError) as error:
         words = " ".join(str(error).split())[:200]
         raise ModelError(
             f"{name}: the network does not run on an input of {given.shape[1:]} ({type(error).__name__}: {words})"
@@ -264,29 +214,3 @@ def try_out(loaded: Loaded, given: Any, shape: tuple[int, ...]) -> Any:
     if loaded.spec.activation == "none" and (got.min() < -1e-3 or got.max() > 1 + 1e-3):
         raise ModelError(f"{name}: expected probabilities from 0 to 1, got {got.min():.3g} to {got.max():.3g}")
     return got
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return digest.hexdigest()
-
-
-def _source(name: str) -> Path:
-    if name.endswith(".py"):
-        if not Path(name).is_file():
-            raise InputError(f"code: there is no file {name}")
-        return Path(name)
-    try:
-        found = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        found = None
-    if found is None or not found.origin or not Path(found.origin).is_file():
-        raise InputError(f"code: there is no Python file or module {name!r}")
-    return Path(found.origin)

@@ -1,7 +1,6 @@
-"""Keras and its backend: what is installed, which device to use, and a compiled forward pass.
+"""What is installed to run networks, what it computes with, and which device to use.
 
-The only file that names a backend.  TensorFlow is the default; ``KERAS_BACKEND=jax`` is honoured.  XLA stays off: on a
-CPU it made the forward pass nine times slower.
+Keras on TensorFlow is the default; ``KERAS_BACKEND=jax`` is honoured.  Looking whether an engine is there imports none.
 """
 
 from __future__ import annotations
@@ -9,22 +8,24 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Callable
+import shutil
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_medcnn import __version__
-from napari_medcnn.core.spec import Activation
-from napari_medcnn.errors import InputError, MissingExtraError, ModelError
+from napari_medcnn.engine.backends import EngineName
+from napari_medcnn.errors import InputError, MissingExtraError
 
-Float32 = npt.NDArray[np.float32]
-#: Takes (batch, *spatial, channel); gives probabilities, and the smallest and largest raw output of each channel.
-Forward = Callable[[Float32], tuple[Float32, Float32, Float32]]
-
-_MODULES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch", "openvino": "openvino"}
+_WORDS = {"keras": "Keras", "onnx": "ONNX Runtime", "openvino": "OpenVINO", "tensorflow": "TensorFlow", "jax": "JAX"}
+#: Engine -> module, extra.
+_PARTS: dict[EngineName, tuple[str, str]] = {
+    "keras": ("keras", "engine"),
+    "onnx": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "openvino"),
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,66 @@ class Runtime:
         """Return the device in words for the run record."""
         return f"GPU ({self.gpus[0]})" if device.startswith("gpu") and self.gpus else "CPU"
 
+    def engine(self, name: EngineName, precision: str = "float32") -> str:
+        """Return an engine in words: "Keras 3.15 on TensorFlow 2.21", "OpenVINO 2026.4, bfloat16"."""
+        words = f"{_WORDS[name]} {_short(self.versions.get(_PARTS[name][0], ''))}".strip()
+        if name == "keras":
+            words += (
+                f" on {_WORDS.get(self.backend, self.backend)} {_short(self.versions.get(self.backend, ''))}".rstrip()
+            )
+        return words if precision == "float32" else f"{words}, {precision}"
+
+
+def installed(name: EngineName) -> bool:
+    """Return True if an engine can be imported here; it is not imported."""
+    wanted = ["keras", _backend()] if name == "keras" else [_PARTS[name][0]]
+    return all(importlib.util.find_spec(module) is not None for module in wanted)
+
+
+def engines() -> dict[str, bool]:
+    """Return which engines are installed."""
+    return {name: installed(name) for name in _PARTS}
+
+
+def versions() -> dict[str, str]:
+    """Return versions of what is installed, without importing it."""
+    found = {"napari-medcnn": __version__, "numpy": np.__version__}
+    for name in ("keras", "tensorflow", "jax", "onnxruntime", "openvino"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def missing(*names: EngineName) -> MissingExtraError:
+    """Return the error that says which engine is not installed, with the one command."""
+    words = " or ".join(_WORDS[name] for name in names)
+    command = f'pip install "napari-medcnn[{_PARTS[names[0]][1]}]"'
+    return MissingExtraError(f"Running this model needs {words}, not installed here. Install with: {command}")
+
+
+def has_gpu() -> bool:
+    """Return True where an NVIDIA driver is installed; nothing is imported."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def light_runtime(name: EngineName) -> Runtime:
+    """Return what ONNX Runtime or OpenVINO computes with here.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
+    if not installed(name):
+        raise missing(name)
+    gpus: tuple[str, ...] = ()
+    if name == "onnx":
+        from napari_medcnn.engine.backends import onnx_engine
+
+        gpus = onnx_engine.gpus()
+    wanted = {"napari-medcnn", "numpy", _PARTS[name][0]}
+    return Runtime(name, gpus, {k: v for k, v in versions().items() if k in wanted})
+
 
 def load_runtime() -> Runtime:
     """Import Keras with its backend and look for GPUs.
@@ -60,8 +121,7 @@ def load_runtime() -> Runtime:
     MissingExtraError
         Keras or its backend is not installed in this Python; the message holds the one command.
     """
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    absent = [m for m in ("keras", _MODULES.get(backend, backend)) if importlib.util.find_spec(m) is None]
+    absent = [m for m in ("keras", _backend()) if importlib.util.find_spec(m) is None]
     if absent:
         raise MissingExtraError(
             f"Running models needs {' and '.join(absent)}, not installed here. "
@@ -70,20 +130,29 @@ def load_runtime() -> Runtime:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
-    versions = {"napari-medcnn": __version__, "keras": keras.__version__, "numpy": np.__version__}
+    found = {"napari-medcnn": __version__, "keras": keras.__version__, "numpy": np.__version__}
     gpus: tuple[str, ...] = ()
     backend = keras.config.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
-        versions["tensorflow"] = tf.__version__
+        found["tensorflow"] = tf.__version__
         gpus = _tensorflow_gpus(tf)
     elif backend == "jax":
         import jax
 
-        versions["jax"] = jax.__version__
+        found["jax"] = jax.__version__
         gpus = tuple(d.device_kind for d in jax.devices() if d.platform == "gpu")
-    return Runtime(backend, gpus, versions)
+    return Runtime(backend, gpus, found)
+
+
+def _backend() -> str:
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def _short(number: str) -> str:
+    """Return "3.15" of "3.15.1"."""
+    return ".".join(number.split(".")[:2])
 
 
 def _tensorflow_gpus(tf: Any) -> tuple[str, ...]:
@@ -103,67 +172,6 @@ def out_of_memory_errors(runtime: Runtime) -> tuple[type[BaseException], ...]:
 
         return (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.UnavailableError)
     return (MemoryError,)
-
-
-def compile_forward(
-    model: Any, shape: tuple[int, ...], activation: Activation, temperature: float, device: str
-) -> Forward:
-    """Compile one forward pass for one input shape.
-
-    Parameters
-    ----------
-    model
-        A `keras.Model` with one input and one output, channels last.
-    shape
-        (batch, *spatial, channel) of every input.
-    activation, temperature
-        From the network's output to probabilities: output / temperature, then softmax over the channels, sigmoid,
-        or nothing.
-
-    Returns
-    -------
-    Forward
-        float32 of `shape` -> (probabilities, low, high), float32; low and high, (channel,), of the raw output.
-    """
-    import keras
-    from keras import ops
-
-    def calculate(raw: Any) -> tuple[Any, Any, Any]:
-        raw = ops.cast(raw, "float32")
-        axes = list(range(len(raw.shape) - 1))
-        scaled = raw / temperature
-        if activation == "softmax":
-            scaled = ops.softmax(scaled, axis=-1)
-        elif activation == "sigmoid":
-            scaled = ops.sigmoid(scaled)
-        return scaled, ops.min(raw, axis=axes), ops.max(raw, axis=axes)
-
-    backend = keras.config.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec(shape, tf.float32)]
-        compiled = tf.function(
-            lambda x: calculate(model(x, training=False)), input_signature=signature, jit_compile=False
-        )
-    elif backend == "jax":
-        import jax
-
-        traced = jax.jit(lambda own, rest, x: calculate(model.stateless_call(own, rest, x, training=False)[0]))
-
-        def compiled(x: Any) -> Any:
-            # read at each call: training changes them
-            own = [v.value for v in model.trainable_variables]
-            return traced(own, [v.value for v in model.non_trainable_variables], x)
-    else:
-        raise ModelError(f"KERAS_BACKEND: expected tensorflow or jax, got {backend!r}")
-
-    def forward(batch: Float32) -> tuple[Float32, Float32, Float32]:
-        with keras.device(device):
-            scores, low, high = compiled(ops.convert_to_tensor(batch, "float32"))
-        return ops.convert_to_numpy(scores), ops.convert_to_numpy(low), ops.convert_to_numpy(high)
-
-    return forward
 
 
 def free_memory_bytes() -> int | None:

@@ -20,10 +20,12 @@ import numpy as np
 from napari_medcnn.core.options import TrainOptions, to_json
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.engine import losses
+from napari_medcnn.engine.backends.keras_engine import load_keras
 from napari_medcnn.engine.cases import Batches, Case, Sampler, load_case, on_disk
 from napari_medcnn.engine.checkpoints import Checkpoints, Progressed, plain_network
-from napari_medcnn.engine.loading import Loaded, load_keras, sha256_of
+from napari_medcnn.engine.loading import Loaded
 from napari_medcnn.engine.runtime import Runtime, free_memory_bytes
+from napari_medcnn.engine.trust import sha256_of
 from napari_medcnn.engine.validate import validate
 from napari_medcnn.errors import InputError, ModelError, ProjectError, UnsupportedError
 from napari_medcnn.io.atomic import atomic_write

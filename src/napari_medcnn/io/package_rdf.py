@@ -12,14 +12,14 @@ import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import ModelError, UnsafeModelError
 
 #: The newest patch that both the oldest and the newest validator we test with know.
 FORMAT_VERSION = "0.5.12"
-RDF, WEIGHTS, README, COVER = "rdf.yaml", "weights.keras", "README.md", "cover.png"
+RDF, WEIGHTS, ONNX, README, COVER = "rdf.yaml", "weights.keras", "weights.onnx", "README.md", "cover.png"
 TEST_INPUT, TEST_OUTPUT = "test_input.npy", "test_output.npy"
 SPACE = {2: ("y", "x"), 3: ("z", "y", "x")}
 
@@ -36,6 +36,26 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+#: Where the channels of the network's tensors stand: behind the spatial axes (Keras) or before them (most of ONNX).
+Layout = Literal["last", "first"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What writing a package must know of its weights: `keras_version` "" or `opset` 0 where there are none of a kind.
+
+    Parameters
+    ----------
+    input_shape
+        Of the network, (*spatial, channel), batch left out, None where a size is free.
+    """
+
+    input_shape: tuple[int | None, ...]
+    keras_version: str = ""
+    opset: int = 0
+    layout: Layout = "last"
+
+
 @dataclass(frozen=True)
 class Content:
     """What a valid ``rdf.yaml`` names: the specification and files with their sha256, all bare names."""
@@ -47,6 +67,7 @@ class Content:
     test_output: str | None
     cover: str | None
     documentation: str | None
+    layout: Layout = "last"
 
 
 def bare_name(value: object, what: str) -> str:
@@ -64,24 +85,25 @@ def bare_name(value: object, what: str) -> str:
     return name
 
 
-def build_rdf(
-    spec: ModelSpec,
-    hashes: Mapping[str, str],
-    keras_version: str,
-    input_shape: tuple[int | None, ...],
-) -> dict[str, Any]:
+def build_rdf(spec: ModelSpec, hashes: Mapping[str, str], weights: Weights) -> dict[str, Any]:
     """Return the content of ``rdf.yaml``.
 
     Parameters
     ----------
     hashes
         sha256 of every file of the package but ``rdf.yaml``, by name.
-    input_shape
-        Of the network, batch left out, None where a size is free.
     """
     tested = TEST_INPUT in hashes
-    inputs: dict[str, Any] = {"id": "input", "axes": _input_axes(spec, input_shape), "data": {"type": "float32"}}
-    outputs: dict[str, Any] = {"id": "output", "axes": _output_axes(spec), "data": {"type": "float32"}}
+    inputs: dict[str, Any] = {
+        "id": "input",
+        "axes": _in_order(_input_axes(spec, weights.input_shape), weights),
+        "data": {"type": "float32"},
+    }
+    outputs: dict[str, Any] = {
+        "id": "output",
+        "axes": _in_order(_output_axes(spec), weights),
+        "data": {"type": "float32"},
+    }
     if tested:
         inputs["test_tensor"] = {"source": TEST_INPUT, "sha256": hashes[TEST_INPUT]}
         outputs["test_tensor"] = {"source": TEST_OUTPUT, "sha256": hashes[TEST_OUTPUT]}
@@ -98,14 +120,7 @@ def build_rdf(
         "run_mode": {"name": "medcnn"},
         "inputs": [inputs],
         "outputs": [outputs],
-        "weights": {
-            "keras_v3": {
-                "source": WEIGHTS,
-                "sha256": hashes[WEIGHTS],
-                "keras_version": keras_version,
-                "backend": ["tensorflow", _tensorflow_version()],
-            }
-        },
+        "weights": _weights(hashes, weights),
         "config": {"medcnn": spec.to_json()},
     }
     unwanted = {
@@ -138,14 +153,7 @@ def read_rdf(data: dict[str, Any]) -> Content:
         )
     _keys(data, _TOP_REQUIRED, _TOP_OPTIONAL, "rdf.yaml")
     _keys(config, {"medcnn"}, set(), "config")
-    weights = _mapping(data["weights"], "weights")
-    _keys(weights, {"keras_v3"}, set(), "weights")
-    keras = _mapping(weights["keras_v3"], "weights.keras_v3")
-    _keys(keras, {"source", "sha256", "keras_version", "backend"}, {"comment"}, "weights.keras_v3")
-    source = bare_name(keras["source"], "weights.keras_v3.source")
-    if not source.endswith(".keras"):
-        raise ModelError(f"weights.keras_v3.source: expected a .keras file, got {source!r}")
-    hashes = {source: _hash(keras["sha256"], source)}
+    hashes, native, keras_version = _read_weights(data["weights"])
     test_input = _tensor(data["inputs"], "inputs", hashes)
     test_output = _tensor(data["outputs"], "outputs", hashes)
     if (test_input is None) != (test_output is None):
@@ -155,9 +163,62 @@ def read_rdf(data: dict[str, Any]) -> Content:
         raise ModelError("covers: expected a list of at most one picture")
     cover = _file(covers[0], "covers", hashes) if covers else None
     documentation = _file(data["documentation"], "documentation", hashes) if "documentation" in data else None
-    spec = ModelSpec.from_json(config["medcnn"], sha256=hashes[source])
-    keras_version = str(keras["keras_version"])[:40]
-    return Content(spec, hashes, keras_version, test_input, test_output, cover, documentation)
+    spec = ModelSpec.from_json(config["medcnn"], sha256=hashes[native])
+    layout = _layout(data["inputs"])
+    if layout == "first" and native.endswith(".keras"):
+        raise ModelError("inputs.axes: a Keras network has its channels last")
+    return Content(spec, hashes, keras_version, test_input, test_output, cover, documentation, layout)
+
+
+def _read_weights(value: Any) -> tuple[dict[str, str], str, str]:
+    """Return the weights' sha256 by name, the name of the native ones (Keras before ONNX), and Keras's version."""
+    weights = _mapping(value, "weights")
+    _keys(weights, set(), {"keras_v3", "onnx"}, "weights")
+    if not weights:
+        raise ModelError("weights: expected keras_v3 or onnx")
+    hashes: dict[str, str] = {}
+    version = ""
+    for kind, suffix, required in (
+        ("keras_v3", ".keras", {"source", "sha256", "keras_version", "backend"}),
+        ("onnx", ".onnx", {"source", "sha256", "opset_version"}),
+    ):
+        if kind not in weights:
+            continue
+        entry = _mapping(weights[kind], f"weights.{kind}")
+        _keys(entry, required, {"comment", "parent"} if kind == "onnx" else {"comment"}, f"weights.{kind}")
+        source = bare_name(entry["source"], f"weights.{kind}.source")
+        if not source.endswith(suffix):
+            raise ModelError(f"weights.{kind}.source: expected a {suffix} file, got {source!r}")
+        hashes[source] = _hash(entry["sha256"], source)
+        version = version or str(entry.get("keras_version", ""))[:40]
+    return hashes, next(iter(hashes)), version
+
+
+def _weights(hashes: Mapping[str, str], weights: Weights) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    if WEIGHTS in hashes:
+        entries["keras_v3"] = {
+            "source": WEIGHTS,
+            "sha256": hashes[WEIGHTS],
+            "keras_version": weights.keras_version,
+            "backend": ["tensorflow", _tensorflow_version()],
+        }
+    if ONNX in hashes:
+        entries["onnx"] = {"source": ONNX, "sha256": hashes[ONNX], "opset_version": weights.opset}
+        if WEIGHTS in hashes:
+            entries["onnx"]["parent"] = "keras_v3"
+    return entries
+
+
+def _in_order(axes: list[dict[str, Any]], weights: Weights) -> list[dict[str, Any]]:
+    """Return axes as the network has them: batch, then the channel first or last."""
+    return [axes[0], axes[-1], *axes[1:-1]] if weights.layout == "first" and len(axes) > 2 else axes
+
+
+def _layout(inputs: Any) -> Layout:
+    """Return where the input axes, already checked, have the channel."""
+    axes = [axis.get("type") for axis in inputs[0]["axes"]]
+    return "first" if len(axes) > 2 and axes[1] == "channel" else "last"
 
 
 def _tensor(value: Any, what: str, hashes: dict[str, str]) -> str | None:

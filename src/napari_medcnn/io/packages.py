@@ -10,8 +10,8 @@ import importlib.resources
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import IncompleteFileError, MedcnnError, ModelError, SaveError, UnsafeModelError
 from napari_medcnn.io import package_rdf as rdf
 from napari_medcnn.io.model_card import card_text
+from napari_medcnn.io.onnx_header import check_onnx_file
 from napari_medcnn.io.package_yaml import MAX_BYTES, dump_yaml, load_yaml
 from napari_medcnn.io.package_zip import sha256_of, unpacked, write_zip
 from napari_medcnn.io.prescan import check_keras_file
@@ -37,11 +38,20 @@ class Package:
     path
         The folder or zip as it was named.
     weights
-        The ``.keras`` file (for a zip: its verified copy in our private cache).
+        The ``.keras`` file, or the ``.onnx`` file of a package without one (for a zip: its verified copy in our private
+        cache).
     tests
-        Files of raw network input and output (1, [z,] y, x, channel) and (1, ..., channel), float32 ``.npy``; or None.
+        Files of raw network input and output, float32 ``.npy``, in the network's own order of axes; or None.
     files
         sha256 by file name, all compared when it was opened.
+    onnx
+        ONNX weights: the native ones, or a copy of the network beside Keras's; None if there are none.
+    layout
+        Where the channels of the network's tensors stand; always "last" for Keras.
+    onnx
+        ONNX weights: the native ones, or a copy of the network beside Keras's; None if there are none.
+    layout
+        Where the channels of the network's tensors stand: "last" always for Keras.
     """
 
     path: Path
@@ -53,6 +63,14 @@ class Package:
     files: Mapping[str, str]
     keras_version: str
     shipped: bool = False
+    onnx: Path | None = None
+    layout: rdf.Layout = "last"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of weights it holds, the native one first: "keras", "onnx"."""
+        native = self.weights.suffix.removeprefix(".")
+        return (native, "onnx") if native != "onnx" and self.onnx is not None else (native,)
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ def read_package(path: Path | str) -> Package:
     try:
         if path.is_dir():
             return _read_folder(path, path)
-        if path.suffix == ".keras" and path.is_file():
+        if path.suffix in (".keras", ".onnx") and path.is_file():
             raise ModelError(
                 f"{path.name}: this is a bare network, which does not say how a scan is prepared for it; add it once "
                 f"with: medcnn models --add {path.name}"
@@ -113,23 +131,26 @@ def _read_folder(folder: Path, named: Path) -> Package:
             raise IncompleteFileError(f"{name} is missing; copy or download the package again")
         if sha256_of(file_path) != digest:
             raise ModelError(f"{name} is not the file the card was written for (sha256 differs); get the package again")
-    weights = next(folder / name for name in content.hashes if name.endswith(".keras"))
+    native = next(iter(content.hashes))
+    onnx = next((folder / name for name in content.hashes if name.endswith(".onnx")), None)
     both = content.test_input is not None and content.test_output is not None
     return Package(
         named,
         content.spec,
-        weights,
+        folder / native,
         (folder / str(content.test_input), folder / str(content.test_output)) if both else None,
         folder / content.cover if content.cover else None,
         folder / content.documentation if content.documentation else None,
         dict(content.hashes),
         content.keras_version,
         shipped=folder.parent == shipped_folder(),
+        onnx=onnx,
+        layout=content.layout,
     )
 
 
 def load_tests(package: Package) -> tuple[Array, Array]:
-    """Return the test tensors, float32; ``.npy`` headers that claim more than the file holds are refused.
+    """Return the test tensors, float32 with the channels last; ``.npy`` headers that claim too much are refused.
 
     Raises
     ------
@@ -147,14 +168,15 @@ def load_tests(package: Package) -> tuple[Array, Array]:
             raise ModelError(f"{package.spec.name}: {path.name} is damaged ({str(error)[:80]})") from error
         if not isinstance(mapped, np.ndarray) or mapped.dtype != np.float32:
             raise ModelError(f"{package.spec.name}: {path.name}: expected float32 numbers")
-        arrays.append(np.array(mapped))
+        turned = np.moveaxis(mapped, 1, -1) if package.layout == "first" and mapped.ndim > 2 else mapped
+        arrays.append(np.array(turned, order="C"))
     return arrays[0], arrays[1]
 
 
 def write_package(
     target: Path | str,
     spec: ModelSpec,
-    weights: Path | str,
+    weights: Path | str | Sequence[Path | str],
     test_input: Array | None = None,
     test_output: Array | None = None,
     cover: Array | None = None,
@@ -167,9 +189,11 @@ def write_package(
     Parameters
     ----------
     weights
-        A ``.keras`` file; its bytes are copied as they are.
+        A ``.keras`` or ``.onnx`` file, or both, of one network (the ``.onnx`` beside a ``.keras`` then takes its
+        channels last); their bytes are copied as they are.
     test_input, test_output
-        float32 with a batch axis: what the network gets and its raw answer, both or none. Never from patients.
+        float32 with a batch axis and the channels last: what the network gets and its raw answer, both or none.
+        Never from patients.
     cover
         uint8 (y, x, 3) picture. Never from patients.
 
@@ -186,19 +210,19 @@ def write_package(
     arrays = {rdf.TEST_INPUT: test_input, rdf.TEST_OUTPUT: test_output, rdf.COVER: cover}
     if target.exists():
         raise SaveError(f"{target.name}: there is already something of this name; a model is never overwritten")
-    summary = check_keras_file(weights, allowed_custom=("*",))
-    shape = tuple(summary["input_shapes"][0]) if summary["input_shapes"] else _free_shape(spec)
+    files, about = _look_into([weights] if isinstance(weights, Path | str) else weights, spec)
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
         folder = temporary / (target.stem if target.suffix == ".zip" else target.name)
         folder.mkdir()
-        shutil.copyfile(weights, folder / rdf.WEIGHTS)
-        _write_arrays(folder, arrays)
+        for name, source in files.items():
+            shutil.copyfile(source, folder / name)
+        _write_arrays(folder, arrays, about.layout)
         (folder / rdf.README).write_text(card_text(spec), encoding="utf-8", newline="\n")
         hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-        (folder / rdf.RDF).write_bytes(dump_yaml(rdf.build_rdf(spec, hashes, summary["keras_version"], shape)))
+        (folder / rdf.RDF).write_bytes(dump_yaml(rdf.build_rdf(spec, hashes, about)))
         ready = folder
         if target.suffix == ".zip":
             ready = temporary / target.name
@@ -215,7 +239,30 @@ def write_package(
     return target
 
 
-def _write_arrays(folder: Path, arrays: Mapping[str, Array | None]) -> None:
+def _look_into(weights: Sequence[Path | str], spec: ModelSpec) -> tuple[dict[str, Path], rdf.Weights]:
+    """Look into the weights; return them by their name in the package, and what the card says of them."""
+    kinds = {Path(path).suffix.lower(): Path(path) for path in weights}
+    if len(kinds) != len(weights) or not kinds or set(kinds) - {".keras", ".onnx"}:
+        names = ", ".join(Path(path).name for path in weights)
+        raise ModelError(f"weights: expected one .keras file, one .onnx file, or one of each, got {names or 'none'}")
+    files: dict[str, Path] = {}
+    about = rdf.Weights((*[None] * spec.preparation.dimensions, spec.preparation.network_channels))
+    if ".onnx" in kinds:
+        files[rdf.ONNX] = kinds[".onnx"]
+        found = check_onnx_file(kinds[".onnx"])
+        shape = tuple(found["input_shapes"][0]) if found["input_shapes"] else about.input_shape
+        about = rdf.Weights(shape, "", found["opset"], found["layout"])
+    if ".keras" in kinds:
+        files[rdf.WEIGHTS] = kinds[".keras"]
+        found = check_keras_file(kinds[".keras"], allowed_custom=("*",))
+        if about.layout == "first":
+            raise ModelError("weights: an .onnx file beside a .keras file must take its channels last, as Keras does")
+        shape = tuple(found["input_shapes"][0]) if found["input_shapes"] else about.input_shape
+        about = replace(about, input_shape=shape, keras_version=found["keras_version"])
+    return files, about
+
+
+def _write_arrays(folder: Path, arrays: Mapping[str, Array | None], layout: rdf.Layout) -> None:
     for name, array in arrays.items():
         if array is None:
             continue
@@ -224,7 +271,8 @@ def _write_arrays(folder: Path, arrays: Mapping[str, Array | None]) -> None:
         if name == rdf.COVER:
             Image.fromarray(np.ascontiguousarray(array, dtype=np.uint8)).save(folder / name, optimize=True)
         else:
-            np.save(folder / name, np.ascontiguousarray(array, dtype=np.float32), allow_pickle=False)
+            turned = np.moveaxis(array, -1, 1) if layout == "first" and array.ndim > 2 else array
+            np.save(folder / name, np.ascontiguousarray(turned, dtype=np.float32), allow_pickle=False)
 
 
 def package_from_keras(
@@ -234,7 +282,7 @@ def package_from_keras(
     test_input: Array | None = None,
     test_output: Array | None = None,
 ) -> Path:
-    """Make a package of a bare ``.keras`` file and what the user answered about it; see `write_package`."""
+    """Make a package of a bare ``.keras`` or ``.onnx`` file and what was answered about it; see `write_package`."""
     return write_package(target, answers, keras_path, test_input, test_output)
 
 
@@ -258,7 +306,7 @@ def list_models(extra_folder: Path | str | None = None) -> list[Package | Broken
 
 
 def find_model(name_or_path: Path | str, extra_folder: Path | str | None = None) -> Path:
-    """Return the path of a model: a package or ``.keras`` file by path, or a listed package by name.
+    """Return the path of a model: a package or bare network by path, or a listed package by name.
 
     Raises
     ------
@@ -283,10 +331,6 @@ def _candidates(extra_folder: Path | str | None) -> list[Path]:
         if folder.is_dir():
             result += sorted(p for p in folder.iterdir() if (p / rdf.RDF).is_file() or p.suffix == ".zip")
     return result
-
-
-def _free_shape(spec: ModelSpec) -> tuple[int | None, ...]:
-    return (*[None] * spec.preparation.dimensions, spec.preparation.network_channels)
 
 
 def _is_plain(path: Path) -> bool:
