@@ -75,8 +75,13 @@ def test_a_folder_of_masks_is_found_by_case_or_image_name(tmp_path: Path) -> Non
 def test_missing_prediction_and_missing_mask_name_the_case(tmp_path: Path, model: Path, engine: Engine) -> None:
     csv = table(tmp_path, [case(tmp_path, "a", 1)])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"case a: no mask a\.\*"):
+    with pytest.raises(InputError, match=r"case a: no mask in .*empty; expected a\.nii\.gz, or another"):
         run(evaluate.EvaluateRequest(csv, predictions=tmp_path / "empty"))
+    (tmp_path / "b.csv").write_text(csv.read_text().replace("a.nii.gz", "gone.nii.gz", 1))
+    with pytest.raises(InputError, match=r"no mask in .*; expected a\.nii\.gz or gone\.nii\.gz, or"):
+        run(evaluate.EvaluateRequest(tmp_path / "b.csv", predictions=tmp_path / "empty"))
+    with pytest.raises(InputError, match=r"case a: gone\.nii\.gz"):
+        run(evaluate.EvaluateRequest(tmp_path / "b.csv", model=model), engine)
     csv = table(tmp_path, ["a,p,a.nii.gz,,,test,"])
     with pytest.raises(InputError, match="case a: the mask column is empty"):
         run(evaluate.EvaluateRequest(csv, model=model), engine)

@@ -32,8 +32,8 @@ def row_image(row: Row) -> Volume:
     """
     if not row.image:
         raise InputError(f"case {row.case}: the image column is empty")
-    volumes = [read_volume(path) for path in row.image]
     try:
+        volumes = [read_volume(path) for path in row.image]
         return combine(volumes, [stem(path) for path in row.image])
     except InputError as error:
         raise InputError(f"case {row.case}: {error}") from error
@@ -49,7 +49,10 @@ def row_mask(row: Row) -> LabelMap:
     """
     if not row.mask:
         raise InputError(f"case {row.case}: the mask column is empty, there is nothing to compare with")
-    masks = [read_labels(path) for path in row.mask]
+    try:
+        masks = [read_labels(path) for path in row.mask]
+    except InputError as error:
+        raise InputError(f"case {row.case}: {error}") from error
     first = masks[0]
     if len(masks) == 1:
         return first

@@ -100,7 +100,7 @@ class _Model:
     def of(self, row: Row) -> Generator[Event, None, LabelMap | dict[str, float]]:
         """Predict one case."""
         request = self._request
-        work = predict.PredictRequest(row_image(row), self._package.path, request.options, request.code)
+        work = predict.PredictRequest(row_image(row), self._package, request.options, request.code)
         result = yield from relay(_quiet(predict.run(work, self._cancel, self._engine), row.case))
         if isinstance(result, Classification):
             return dict(result.probabilities)
@@ -135,7 +135,8 @@ class _Folder:
                 path = self._folder / f"{name}{suffix}"
                 if path.is_file():
                     return read_labels(path)
-        raise InputError(f"case {row.case}: no mask {names[0]}.* or {names[-1]}.* in {self._folder}")
+        wanted = " or ".join(f"{name}.nii.gz" for name in dict.fromkeys(names))
+        raise InputError(f"case {row.case}: no mask in {self._folder}; expected {wanted}, or another image format")
 
 
 def _score(row: Row, source: _Model | _Folder) -> Generator[Event, None, CaseScore]:

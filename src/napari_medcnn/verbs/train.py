@@ -91,5 +91,5 @@ def check_table(csv: Path, task: str) -> None:
         raise ProjectError(f"{csv}: the table has no cases.")
     problems = [str(problem) for problem in check_dataset(dataset) if problem.level == "stop"]
     if problems:
-        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise ProjectError(f"{csv}: {'; '.join(problems[:8])}{more}. Nothing was started.")
+        more = f"And {len(problems) - 8} more. " if len(problems) > 8 else ""
+        raise ProjectError(f"{csv}: {' '.join(problems[:8])} {more}Nothing was started.")
