@@ -103,7 +103,8 @@ def published(log: Mapping[str, Any]) -> dict[str, Any]:
         "auc_of_each_network_on_the_part_it_never_saw": log["fold_auc"],
         "counts_normal_pneumonia": log["counts"],
         "how": (
-            "AUC by scikit-learn; intervals: 95 percent, bootstrap over pictures, not over hospitals. Class = the more "
+            "AUC by scikit-learn; intervals: 95 percent, bootstrap over the pictures of each class, not over "
+            "hospitals. Class = the more "
             "probable one; temperature and offset were fitted on pictures that the network in question never saw, "
             "both classes weighing the same, so that the threshold does not lean on how common pneumonia was there. "
             "Calibration error and Brier score are for probabilities moved to the validation's own share of "
