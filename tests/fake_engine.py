@@ -10,6 +10,7 @@ change it between two runs):
     {"print": true}    writes to stdout                    {"error": "ModelError"}  that error, by name
     {"late": true}     answers an old request as well      {"missing": true}  hello says TensorFlow is not installed
     {"memory": 200}    holds so many MB until it ends
+    {"warnings": [..]} says them with a prediction
 """
 
 from __future__ import annotations
@@ -120,10 +121,12 @@ def predict(body: dict[str, Any], context: Context) -> dict[str, Any]:
     frame = volume.frame(int(body.get("options", {}).get("frame", 0)))
     out = {
         "task": "segmentation",
-        "device": "cpu",
+        "device": {"openvino": "CPU, OpenVINO 2026.4", "onnx": "CPU, ONNX Runtime 1.31"}.get(
+            body.get("options", {}).get("engine", "auto"), "cpu"
+        ),
         "seconds": {"load": 0.0, "forward": 0.0, "rest": 0.0},
         "versions": VERSIONS,
-        "warnings": [],
+        "warnings": list(orders(body).get("warnings", [])),
         "model": {"name": spec.name if spec else "fake", "sha256": spec.sha256 if spec else ""},
     }
     if spec is not None and spec.task == "classification":
@@ -132,6 +135,11 @@ def predict(body: dict[str, Any], context: Context) -> dict[str, Any]:
     values = np.asarray(frame.array, dtype=np.float64)
     values = values.mean(axis=-1) if frame.axes.endswith("c") else values
     found = values > values.mean()
+    region = body.get("options", {}).get("region")
+    if region:
+        inside = np.zeros(found.shape, bool)
+        inside[tuple(slice(*span) for span in region)] = True
+        found &= inside
     label = next((i for i in spec.decision.ids if i), 1) if spec else 1
     labels = open_array(ArrayRef.from_json(body["labels"]), "r+")
     labels[...] = np.where(found, label, 0)
@@ -159,12 +167,30 @@ def try_out(body: dict[str, Any], context: Context) -> dict[str, Any]:
     return {"device": "cpu", "versions": VERSIONS}
 
 
+def self_test(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    obey(body, context)
+    return {"ok": True, "largest_difference": 0.0, "device": "cpu"}
+
+
+def prepare_engine(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    """OpenVINO is equal and faster; ONNX Runtime is as ordered wrong."""
+    obey(body, context)
+    right = body["engine"] == "openvino"
+    return {
+        "engine": body["engine"],
+        "parity": {"largest_difference": 2e-6 if right else 0.3, "tolerance": 1e-4, "ok": right},
+        "seconds": {"keras": 0.5, "other": 0.2},
+        "faster": right,
+    }
+
+
 HANDLERS = {
     "hello": hello,
     "echo": echo,
     "total": total,
     "warm": warm,
-    "self_test": lambda body, context: {"ok": True, "largest_difference": 0.0},
+    "self_test": self_test,
+    "prepare_engine": prepare_engine,
     "try_out": try_out,
     "predict": predict,
 }

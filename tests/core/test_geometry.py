@@ -239,3 +239,17 @@ def test_time_and_channels_stay_where_they_are() -> None:
     assert moved.shape == (2, 5, 3, 4, 3)
     assert np.array_equal(moved[1, ..., 2], how.apply(array[1, ..., 2]))
     assert moved.base is not None  # a view, nothing copied
+
+
+def test_a_box_follows_its_voxels_into_every_order() -> None:
+    shape, box = (5, 6, 7), ((1, 3), (0, 4), (5, 7))
+    marked = np.zeros(shape, bool)
+    marked[tuple(slice(*span) for span in box)] = True
+    for order in itertools.permutations(range(3)):
+        for flips in itertools.product((False, True), repeat=3):
+            how = Reorientation(order, flips)
+            there = how.box(box, shape)
+            turned = np.zeros([shape[axis] for axis in order], bool)
+            turned[tuple(slice(*span) for span in there)] = True
+            np.testing.assert_array_equal(how.apply(marked), turned)
+            assert how.inverse.box(there, turned.shape) == box

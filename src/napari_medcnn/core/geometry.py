@@ -334,3 +334,13 @@ class Reorientation:
             if flip:
                 slices[first + new] = slice(None, None, -1)
         return array.transpose(order)[tuple(slices)]
+
+    def box(
+        self, box: tuple[tuple[int, int], ...], shape: tuple[int, int, int]
+    ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """Return (start, stop) along each new axis of the same voxels as `box` along the old axes of `shape`."""
+        spans = []
+        for axis, flip in zip(self.order, self.flips, strict=True):
+            start, stop = box[axis]
+            spans.append((shape[axis] - stop, shape[axis] - start) if flip else (start, stop))
+        return (spans[0], spans[1], spans[2])

@@ -86,7 +86,7 @@ class Adding(QObject):
         request = models.ModelsRequest(self._preferences().models_in)
 
         def listed(found: models.ModelList) -> None:
-            self._tab.show_models(found.packages, found.problems)
+            self._tab.show_models(found.packages, found.problems, found.commands)
             self._tab.choose(added.package.spec.name)
             self._tab.show_adding(added.note)
 

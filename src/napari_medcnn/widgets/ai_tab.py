@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QTimer, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QCheckBox, QComboBox, QProgressBar, QScrollArea, QWidget
 
+from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.results import FitItem
 from napari_medcnn.io.packages import Package
-from napari_medcnn.widgets.model_card import card_lines, card_text
+from napari_medcnn.widgets.channel_rows import ChannelRows
+from napari_medcnn.widgets.model_card import card_of, lines_of, name_of, title_of
 from napari_medcnn.widgets.parts import GAP, Text, TextWindow, button, column, form, line, row
 from napari_medcnn.widgets.result_view import ResultView
+from napari_medcnn.widgets.run_options import RunOptions
 
 INSTALL_COMMAND = 'pip install "napari-medcnn[engine]"'
 #: Level of a line of the fit check -> the sign before it; the words carry the meaning, the sign helps to find them.
@@ -37,13 +41,20 @@ class AiTab(QWidget):
     release_asked = Signal()
     refresh_asked = Signal()
     add_asked = Signal()
+    manager_asked = Signal()
+    run_all_asked = Signal()
+    save_all_asked = Signal()
+    models_shown = Signal()
+    adding_said = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
-        self._packages: tuple[Package, ...] = ()
+        self._models: tuple[Package | CommandModel, ...] = ()
         self._fit: tuple[FitItem, ...] = ()
         self.problems: tuple[str, ...] = ()
         self._scan_open = self._running = self._engine_missing = False
+        self._others = 0
+        self._ready = True
         layout = column(self, margin=GAP)
         self.hint = Text("")
         layout.addWidget(self.hint)
@@ -54,7 +65,8 @@ class AiTab(QWidget):
         self.models.currentIndexChanged.connect(lambda _i: self._choose())
         self.card_button = button("About", self._show_card, "The whole card of this model")
         self.add_button = button("Add a model...", self.add_asked.emit, "A package (zip or rdf.yaml) or a .keras file")
-        models = row(self.card_button, self.add_button, stretch=True)
+        self.manager_button = button("Models...", self.manager_asked.emit, "All models: import, test, remove")
+        models = row(self.card_button, self.add_button, self.manager_button, stretch=True)
         layout.addWidget(Text("Model", bold=True))
         layout.addWidget(self.models)
         layout.addLayout(models)
@@ -63,17 +75,26 @@ class AiTab(QWidget):
         layout.addWidget(self.adding)
         self.card = form()
         layout.addLayout(self.card)
+        self.channels = ChannelRows()
+        layout.addWidget(self.channels)
         layout.addWidget(line())
         self.fit_title = Text("Does it suit this scan?", bold=True)
         layout.addWidget(self.fit_title)
         self.fit = Text("")
         layout.addWidget(self.fit)
+        self.forecast = Text("")
+        layout.addWidget(self.forecast)
         self.insist = QCheckBox("Run all the same")
         self.insist.toggled.connect(lambda _on: self._update())
         layout.addWidget(self.insist)
+        self.options = RunOptions()
+        layout.addWidget(self.options)
         self.run = button("Run", self.run_asked.emit)
         self.run.setDefault(True)
-        layout.addWidget(self.run)
+        self.run_all = button("Run on all", self.run_all_asked.emit, "On every open image, one after the other")
+        runs = row(self.run, self.run_all)
+        runs.setStretch(0, 1)
+        layout.addLayout(runs)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName("Progress")
@@ -85,6 +106,10 @@ class AiTab(QWidget):
         layout.addWidget(self.doing)
         self.error = Text("")
         layout.addWidget(self.error)
+        self.all_done = Text("")
+        layout.addWidget(self.all_done)
+        self.save_all = button("Save all masks...", self.save_all_asked.emit, "Each under the name of its scan")
+        layout.addLayout(row(self.save_all, stretch=True))
         self.result = ResultView()
         layout.addWidget(self.result)
         layout.addStretch(1)
@@ -95,33 +120,43 @@ class AiTab(QWidget):
         self.show_models((), ())
         self.show_running(False)
         self.show_error("")
+        self.show_forecast("", False)
+        self.show_all("", False)
 
     # ---- models --------------------------------------------------------------------------------------------------
 
-    def show_models(self, packages: tuple[Package, ...], problems: tuple[str, ...]) -> None:
-        """List the models; what cannot be used is named below."""
-        kept = self.model.spec.name if self.model is not None else ""
-        self._packages = packages
+    def show_models(
+        self, packages: tuple[Package, ...], problems: tuple[str, ...], commands: tuple[CommandModel, ...] = ()
+    ) -> None:
+        """List the models, the user's own programs last; what cannot be used is named below."""
+        kept = name_of(self.model) if self.model is not None else ""
+        self._models = (*packages, *commands)
         self.models.blockSignals(True)
         self.models.clear()
-        for package in packages:
-            self.models.addItem(package.spec.title or package.spec.name)
-        names = [package.spec.name for package in packages]
+        for model in self._models:
+            self.models.addItem(title_of(model))
+        names = [name_of(model) for model in self._models]
         if names:
             self.models.setCurrentIndex(names.index(kept) if kept in names else 0)
         self.models.blockSignals(False)
         self.problems = problems
         self._choose()
+        self.models_shown.emit()
 
     @property
-    def model(self) -> Package | None:
+    def all_models(self) -> tuple[Package | CommandModel, ...]:
+        """What can be chosen."""
+        return self._models
+
+    @property
+    def model(self) -> Package | CommandModel | None:
         """The chosen model."""
-        index = self.models.currentIndex() if self._packages else -1
-        return self._packages[index] if 0 <= index < len(self._packages) else None
+        index = self.models.currentIndex() if self._models else -1
+        return self._models[index] if 0 <= index < len(self._models) else None
 
     def choose(self, name: str) -> bool:
         """Choose a model by name; False if there is none of that name."""
-        names = [package.spec.name for package in self._packages]
+        names = [name_of(model) for model in self._models]
         if name in names:
             self.models.setCurrentIndex(names.index(name))
         return name in names
@@ -131,13 +166,14 @@ class AiTab(QWidget):
         self.adding.setText(words)
         self.adding.setVisible(bool(words))
         self.add_button.setEnabled(not busy)
+        self.adding_said.emit(words)
 
     def _choose(self) -> None:
         while self.card.rowCount():
             self.card.removeRow(0)
         model = self.model
         if model is not None:
-            for word, value in card_lines(model.spec):
+            for word, value in lines_of(model):
                 self.card.addRow(word, Text(value))
         self.insist.setChecked(False)
         self.show_fit(())
@@ -145,14 +181,33 @@ class AiTab(QWidget):
 
     def _show_card(self) -> None:
         if self.model is not None:
-            TextWindow(self.model.spec.title or self.model.spec.name, card_text(self.model), self).show()
+            TextWindow(title_of(self.model), card_of(self.model), self).show()
 
     # ---- fit and running -----------------------------------------------------------------------------------------
 
-    def show_scan(self, is_open: bool) -> None:
-        """Say whether there is a scan to run on."""
-        self._scan_open = is_open
+    def show_scan(self, is_open: bool, others: int = 0) -> None:
+        """Say whether there is a scan to run on, and how many more images are open."""
+        self._scan_open, self._others = is_open, others
         self._update()
+
+    def show_ready(self, ready: bool) -> None:
+        """Say whether everything chosen under Options can be done (a region that nobody drew cannot)."""
+        self._ready = ready
+        self._update()
+
+    def show_forecast(self, words: str, too_much: bool) -> None:
+        """Say what a run will take, in red where it is more than there is."""
+        self.forecast.setText(f"!  {words}" if too_much and words else words)
+        self._update()
+        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
+        red = "#ff8a80" if dark else "#b00020"  # at least 4.5:1 on napari's dark and light theme
+        self.forecast.setStyleSheet(f"color: {red}" if too_much else "")
+
+    def show_all(self, words: str, can_save: bool) -> None:
+        """Show a row of words per scan of "Run on all", "" for nothing."""
+        self.all_done.setText(words)
+        self.all_done.setVisible(bool(words))
+        self.save_all.setVisible(can_save)
 
     def show_fit(self, items: tuple[FitItem, ...]) -> None:
         """Show the fit check, gravest lines first."""
@@ -208,8 +263,13 @@ class AiTab(QWidget):
         levels = {item.level for item in self._fit}
         self.insist.setVisible("override" in levels and "stop" not in levels)
         blocked = "stop" in levels or ("override" in levels and not self.insists)
-        ready = self.model is not None and self._scan_open and not self._running and not blocked
-        self.run.setEnabled(ready and not self._engine_missing)
+        needs_engine = not isinstance(self.model, CommandModel)
+        can = self.model is not None and not self._running and not (self._engine_missing and needs_engine)
+        self.run.setEnabled(can and self._scan_open and not blocked and self._ready)
+        several = self._others + int(self._scan_open) > 1
+        self.run_all.setVisible(several and not self.channels.names)
+        self.run_all.setEnabled(can)
+        self.forecast.setVisible(bool(self.forecast.text()) and "stop" not in levels)
         for widget in (self.fit, self.fit_title):
             widget.setVisible(bool(self._fit))
         self.card_button.setVisible(self.model is not None)
@@ -223,7 +283,7 @@ class AiTab(QWidget):
                 "Models need TensorFlow, which is not installed here. Viewing and correcting work without it. "
                 f"To add it, type:\n{INSTALL_COMMAND}"
             )
-        if not self._packages:
+        if not self._models:
             lines.append("There is no model here yet.")
         elif not self._scan_open:
             lines.append("Open a scan first.")

@@ -22,6 +22,8 @@ class Asking:
             page.open_file.connect(self._file)
             page.open_folder.connect(self._folder)
         dock.scan.close_scan.connect(self._close_scan)
+        dock.scan.open_beside.connect(self._beside)
+        dock.ai.channels.open_asked.connect(self._beside)
         result = dock.ai.result
         result.save_asked.connect(self._save_result)
         result.command_asked.connect(lambda: self._copy(dock.running.as_command))
@@ -47,6 +49,9 @@ class Asking:
         path = self._dock.dialogs.open_folder()
         if path is not None:
             self._dock.open_path(path)
+
+    def _beside(self) -> None:
+        self._dock.session.open_beside(self._dock.dialogs.open_files())
 
     def _close_scan(self) -> None:
         if self.may_close():

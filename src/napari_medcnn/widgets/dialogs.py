@@ -23,7 +23,7 @@ SCANS = (
     "Scans and masks (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima *.dicom *.png *.jpg *.jpeg *.tif *.tiff "
     "*.bmp);;All files (*)"
 )
-MODELS = "Models (*.keras *.zip rdf.yaml);;All files (*)"
+MODELS = "Models (*.keras *.onnx *.zip rdf.yaml);;All files (*)"
 VOLUME_MASKS = "NIfTI (*.nii.gz);;Segmented NRRD, keeps names and colours (*.seg.nrrd);;MetaImage (*.mha)"
 PICTURE_MASKS = "Indexed PNG (*.png);;NIfTI (*.nii.gz)"
 
@@ -68,6 +68,16 @@ class Dialogs:
         suffix = kind[kind.index("(*") + 2 : -1] if "(*" in kind else (".png" if picture else ".nii.gz")
         known = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".png")
         return Path(name if name.lower().endswith(known) else name + suffix)
+
+    def masks_folder(self) -> Path | None:
+        """Ask for the folder that several masks go into."""
+        name = QFileDialog.getExistingDirectory(self._parent, "Folder for the masks")
+        return Path(name) if name else None
+
+    def open_files(self) -> list[Path]:
+        """Ask for further scans to open beside the open one."""
+        names, _ = QFileDialog.getOpenFileNames(self._parent, "Open beside this scan", "", SCANS)
+        return [Path(name) for name in names]
 
     def save_scores(self, suggestion: str) -> Path | None:
         """Ask where class scores go."""

@@ -24,6 +24,7 @@ from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, scrolling
 from napari_medcnn.widgets.recovering import Recovering
+from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN, Running
 from napari_medcnn.widgets.scan_tab import ScanTab
 from napari_medcnn.widgets.session import Session
@@ -171,6 +172,7 @@ class MedcnnDock(QWidget):
             return
         self._closed = True
         self.tasks.close()
+        self.running.managing.close()
         self.session.shut_down()
         self.link.close()
         self.keymap.close()
@@ -203,7 +205,7 @@ class MedcnnDock(QWidget):
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
-            self.open_path(paths[0])
+            self.open_paths(paths)
 
     # ---- doing ---------------------------------------------------------------------------------------------------
 
@@ -228,6 +230,15 @@ class MedcnnDock(QWidget):
             self.say("")
             self.session.open_path(Path(path))
 
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open the first, and the others beside it once its scan is there."""
+        if len(paths) > 1 and not any(is_bare(path) for path in paths):
+            if self.may_close():
+                self.say("")
+                self.session.open_then(paths[0], lambda: self.session.open_beside(paths[1:]))
+        elif paths:
+            self.open_path(paths[0])
+
     def open_sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""
         if self.may_close():
@@ -238,7 +249,7 @@ class MedcnnDock(QWidget):
         """Stop what is running."""
         for name in self.tasks.names():
             task = self.tasks.running(name)
-            if task is not None and name != RUN:
+            if task is not None and name not in (RUN, RUN_ALL):
                 task.cancel()
         self.running.cancel()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import threading
 from collections.abc import Mapping
@@ -16,6 +17,11 @@ from napari_medcnn.verbs.engines import new_engine
 from napari_medcnn.worker.client import Engine, Launch
 
 _LOOK_MS = 200
+MODULES = {"onnx": "onnxruntime", "openvino": "openvino"}
+INSTALL = {
+    "onnx": 'Not installed; type: pip install "napari-medcnn[onnx]"',
+    "openvino": 'Not installed; type: pip install "napari-medcnn[openvino]"',
+}
 PLUGIN = "napari-medcnn"
 
 
@@ -82,6 +88,18 @@ class EngineLink(QObject):
         self._timer.setInterval(_LOOK_MS)
         self._timer.timeout.connect(self._look)
         self._timer.start()
+
+    def missing_engines(self) -> dict[str, str]:
+        """Return the engines that are not installed where models run, each with what to do about it.
+
+        The process says so itself once it is there; before that, what is installed here counts.
+        """
+        said = self.engine.hello.get("engines")
+        if isinstance(said, Mapping):
+            return {name: words for name, words in INSTALL.items() if not said.get(name)}
+        if self.engine.launch.interpreter != sys.executable:
+            return {}
+        return {name: words for name, words in INSTALL.items() if importlib.util.find_spec(MODULES[name]) is None}
 
     def start(self) -> None:
         """Start the process in the background, so that the first run finds it warm."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import Recovery, find_recoverable, remove_empty
 from napari_medcnn.core import paths
-from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io import samples
@@ -55,14 +53,6 @@ class Opened:
     scan: Volume | None
     layers: list[LayerTuple]
     mask: MaskWork | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """A result, and its mask ready to be shown (None for a classification)."""
-
-    result: Segmentation | Classification
-    mask: MaskWork | None
 
 
 def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
@@ -147,22 +137,6 @@ def empty_mask(scan: Volume, labels: LabelSet) -> Work:
         yield Progress(None, "Making an empty mask")
         array = np.zeros(scan.geometry.shape, labels.smallest_dtype)
         yield Result(prepare_mask(LabelMap(array, scan.geometry, labels, name="Mask"), scan))
-
-    return work
-
-
-def predicting(request: predict.PredictRequest, engine: Any) -> Work:
-    """Run a model: the result is `Predicted`."""
-
-    def work(cancel: Cancel) -> Generator[Event, None, None]:
-        for event in predict.run(request, cancel, engine):
-            if isinstance(event, Result):
-                value = event.value
-                scan = request.volume.frame(request.options.frame)
-                mask = prepare_mask(value.mask, scan) if isinstance(value, Segmentation) else None
-                yield Result(Predicted(value, mask))
-            else:
-                yield event
 
     return work
 

@@ -42,10 +42,8 @@ def main(arguments: list[str]) -> int:
     import napari
 
     _viewer, dock = open_window()
-    for name in arguments[:1]:
-        dock.open_path(Path(name))
-    if len(arguments) > 1:
-        dock.say(f"Opened the first of {len(arguments)}; one scan at a time for now.")
+    if arguments:
+        dock.open_paths([Path(name) for name in arguments])
     napari.run()
     return 0
 

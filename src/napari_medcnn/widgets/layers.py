@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -46,7 +46,10 @@ class Layers(QObject):
         Shows one line to the user.
     """
 
+    added = Signal(object)
     removed = Signal(object)
+    #: A scan, Shapes layer or region came, went, was renamed or drawn in.
+    changed = Signal()
 
     def __init__(self, viewer: Any, say: Callable[[str], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,22 +62,32 @@ class Layers(QObject):
         self._restoring = False
         self.scan: Image | None = None
         self.mask: Labels | None = None
+        self.region: Shapes | None = None
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.selection.events.active.connect(self._on_selected)
 
     # ---- adding and removing -----------------------------------------------------------------------------------
 
     def add_scan(self, parts: list[LayerTuple]) -> Image:
         """Add the layers of a scan; sliders reach over all its values, not only over the window shown first."""
-        added = [self._add(Image(data, **kwargs)) for data, kwargs, _ in parts]
-        self.scan = added[0]
+        self.scan = self._add_images(parts)[0]
+        self._viewer.reset_view()
+        return self.scan
+
+    def add_beside(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
+        """Add one more scan to the open one, hidden; it goes with the case."""
+        return self._add_images([(data, {**kwargs, "visible": False}, kind) for data, kwargs, kind in parts])
+
+    def _add_images(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
+        added = tuple(self._add(Image(data, **kwargs)) for data, kwargs, _ in parts)
         for layer in added:
             low, high = layer.metadata[KEY]["range"]
             if not layer.rgb:
                 limits = layer.contrast_limits
                 layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
                 layer.contrast_limits = limits
-        self._viewer.reset_view()
-        return self.scan
+        return added
 
     def add_mask(self, part: LayerTuple, labels: LabelSet) -> Labels:
         """Add a mask that becomes the one which tools, undo and saving mean."""
@@ -85,6 +98,84 @@ class Layers(QObject):
         layer.selected_label = labels.ids[0] if labels.ids else 1
         self.select(layer)
         return layer
+
+    def add_mask_beside(self, part: LayerTuple, labels: LabelSet) -> Labels:
+        """Add the mask of another scan: it is shown and can be saved, the tools do not act on it."""
+        data, kwargs, _ = part
+        layer = self._add(Labels(data, **{**kwargs, "colormap": colormap_of(labels)}))
+        layer.editable = False
+        return layer
+
+    def discard_masks_beside(self) -> None:
+        """Take the masks of other scans away."""
+        for layer in self.ours:
+            if layer.metadata[KEY]["role"] == "mask" and layer is not self.mask:
+                self.discard(layer)
+
+    # ---- maps and the region -----------------------------------------------------------------------------------
+
+    def add_maps(self, kind: str, parts: list[LayerTuple], visible: bool) -> None:
+        """Add maps of a result (uncertainty, probabilities) as a group called `kind`."""
+        active = self._viewer.layers.selection.active
+        for data, kwargs, _ in parts:
+            layer = self._add(Image(data, **{**kwargs, "visible": visible}))
+            layer.metadata[KEY] = {**layer.metadata[KEY], "group": kind}
+        self.select(active)
+
+    def show_maps(self, kind: str, visible: bool) -> None:
+        """Show or hide a group of maps."""
+        for layer in self._maps(kind):
+            layer.visible = visible
+
+    def discard_maps(self) -> None:
+        """Take all maps away."""
+        for layer in self._maps():
+            self.discard(layer)
+
+    def _maps(self, kind: str | None = None) -> list[Layer]:
+        groups = [(layer, layer.metadata[KEY].get("group")) for layer in self._ours]
+        return [layer for layer, group in groups if group is not None and kind in (None, group)]
+
+    @property
+    def shows_scan(self) -> bool:
+        """True while a layer of the open scan, of a scan beside it, or its mask is there."""
+        return any(layer.metadata[KEY]["role"] in ("scan", "mask") for layer in self._ours)
+
+    def images(self) -> tuple[Image, ...]:
+        """Return the image layers of others."""
+        return tuple(x for x in self._viewer.layers if isinstance(x, Image) and not self.is_ours(x))
+
+    def shapes(self) -> dict[str, Shapes]:
+        """Return all Shapes layers by name, the region of ours included."""
+        return {layer.name: layer for layer in self._viewer.layers if isinstance(layer, Shapes)}
+
+    def draw_region(self, drawing: bool) -> Shapes | None:
+        """Begin a new region by hand, drags draw rectangles, or stop drawing; None without a scan."""
+        scan, region = self.scan, self.region
+        if scan is None:
+            return None
+        if region is None and drawing:
+            placed = {name: getattr(scan, name) for name in ("scale", "translate", "units", "axis_labels")}
+            dims = scan.ndim
+            info = {**scan.metadata[KEY], "role": "region"}
+            layer = Shapes(
+                ndim=dims, name="Region", edge_color="#56b4e9", face_color="transparent", metadata={KEY: info}, **placed
+            )
+            layer.current_edge_width = max(1.0, max(scan.data.shape[dims - 2 : dims]) / 250)
+            layer.events.set_data.connect(self._on_changed)
+            region = self.region = self._add(layer)
+        if region is not None:
+            if drawing:
+                region.data = []
+                region.visible = True
+                self.select(region)
+            region.mode = "add_rectangle" if drawing else "pan_zoom"
+        return region
+
+    @property
+    def is_drawing(self) -> bool:
+        """True while a drag draws a region."""
+        return self.region is not None and str(self.region.mode) == "add_rectangle"
 
     def discard(self, layer: Layer) -> None:
         """Take one of our layers away."""
@@ -215,7 +306,21 @@ class Layers(QObject):
         layer.events.mode.connect(self._on_mode)
         for name in _PLACED:
             getattr(layer.events, name).connect(self._on_moved)
+        self.added.emit(layer)
         return layer
+
+    def _on_inserted(self, event: Any) -> None:
+        event.value.events.name.connect(self._on_changed)
+        self.changed.emit()
+
+    def _on_changed(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_selected(self, _event: Any = None) -> None:
+        """Another layer was chosen: a drag does not draw a region any more."""
+        if self.is_drawing and self._viewer.layers.selection.active is not self.region:
+            self.draw_region(False)
+            self.changed.emit()
 
     def _on_mode(self, event: Any) -> None:
         if str(event.mode) == "transform":
@@ -241,6 +346,7 @@ class Layers(QObject):
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
+        self.changed.emit()
         if not self.is_ours(layer):
             return
         self._ours = [ours for ours in self._ours if ours is not layer]
@@ -250,11 +356,15 @@ class Layers(QObject):
             self.scan = None
         if layer is self.mask:
             self.mask = None
+        if layer is self.region:
+            self.region = None
         self.removed.emit(layer)
 
     def close(self) -> None:
         """Let go of the viewer; its layers stay."""
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self._viewer.layers.selection.events.active.disconnect(self._on_selected)
         for layer in self._ours:
             layer.events.mode.disconnect(self._on_mode)
             for name in _PLACED:

@@ -5,10 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.io.packages import Package
 
 _CUT = 160
+
+
+def name_of(model: Package | CommandModel) -> str:
+    """Return the short id of a model."""
+    return model.name if isinstance(model, CommandModel) else model.spec.name
+
+
+def title_of(model: Package | CommandModel) -> str:
+    """Return what a model is called on the screen."""
+    return model.title if isinstance(model, CommandModel) else model.spec.title or model.spec.name
+
+
+def lines_of(model: Package | CommandModel) -> list[tuple[str, str]]:
+    """Return the few lines of a card that stand in the dock."""
+    if not isinstance(model, CommandModel):
+        return card_lines(model.spec)
+    lines = [
+        ("Runs", f"your own program {model.program}"),
+        ("Finds", ", ".join(model.labels.names) or "what the program names"),
+        ("Licence", model.licence),
+        ("Note", _first(model.note)),
+    ]
+    return [(word, value) for word, value in lines if value]
+
+
+def card_of(model: Package | CommandModel) -> str:
+    """Return the whole card."""
+    if not isinstance(model, CommandModel):
+        return card_text(model)
+    blocks = [
+        (model.title, f"{model.name}: runs a program of yours on this computer; MedCNN only hands the scan over."),
+        ("Arguments", "\n".join(model.arguments)),
+        ("Channels", ", ".join(model.channels)),
+        ("Classes", ", ".join(model.labels.names) or "as the program names them"),
+        ("Licence of program and weights", model.licence),
+        ("Note", model.note),
+    ]
+    return "\n\n".join(f"{title}\n{text}" for title, text in blocks if text.strip())
 
 
 def card_lines(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import (
     QApplication,
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
@@ -80,6 +81,20 @@ class Text(QLabel):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if bold:
             make_bold(self)
+
+
+class Choice(QComboBox):
+    """A list to choose from that scrolling over it does not change, and that never makes its tab wider."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+
+    def wheelEvent(self, event: Any) -> None:
+        """The tab scrolls instead."""
+        event.ignore()
 
 
 class Elided(QLabel):

@@ -6,13 +6,24 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QProgressBar, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QHeaderView,
+    QProgressBar,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
 
 from napari_medcnn.core.labels import Label
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.widgets.parts import Text, button, column, form, line, row
 
 _ROWS_SHOWN = 6
+#: Groups of maps over the scan.
+DOUBT, PROBABILITY = "Uncertainty", "Probability"
+SCORE_WORDS = "Score: mean probability of the voxels of the class, as the model puts it; not how often it is right."
 
 
 def swatch(label: Label) -> QIcon:
@@ -38,6 +49,7 @@ class ResultView(QWidget):
     how_asked = Signal()
     command_asked = Signal()
     python_asked = Signal()
+    maps_shown = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +57,9 @@ class ResultView(QWidget):
         layout.addWidget(line())
         self.title = Text("Result", bold=True)
         layout.addWidget(self.title)
+        self.made = Text("")
+        self.made.setToolTip("Where the model ran")
+        layout.addWidget(self.made)
         self.table = QTableWidget(0, 3)
         self.table.setAccessibleName("Classes found")
         self.table.verticalHeader().hide()
@@ -55,8 +70,14 @@ class ResultView(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         layout.addWidget(self.table)
+        self.score_words = Text(SCORE_WORDS)
+        layout.addWidget(self.score_words)
         self.bars = form()
         layout.addLayout(self.bars)
+        self.doubt = self._switch(DOUBT, "Show where the model is undecided")
+        self.probabilities = self._switch(PROBABILITY, "Show the probability of every class")
+        layout.addWidget(self.doubt)
+        layout.addWidget(self.probabilities)
         self.warnings = Text("")
         layout.addWidget(self.warnings)
         self.save = button("Save mask...", self.save_asked.emit)
@@ -86,13 +107,18 @@ class ResultView(QWidget):
             much = QTableWidgetItem(amount(n, size, picture) if n else "none")
             score = result.scores.get(label.name)
             sure = QTableWidgetItem("" if score is None else f"{score:.2f}")
-            sure.setToolTip("Mean probability over the voxels of this class, as the model puts it")
+            sure.setToolTip(SCORE_WORDS)
             for cell in (much, sure):
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             for column_index, cell in enumerate((name, much, sure)):
                 self.table.setItem(index, column_index, cell)
+        header = self.table.horizontalHeaderItem(2)
+        if header is not None:
+            header.setToolTip(SCORE_WORDS)
         self._fit_table()
-        self._finish(result.warnings)
+        self.doubt.setVisible(result.uncertainty is not None)
+        self.probabilities.setVisible(result.probabilities is not None)
+        self._finish(result)
 
     def show_classes(self, result: Classification) -> None:
         """Show the class scores of a whole case as bars with numbers."""
@@ -106,19 +132,35 @@ class ResultView(QWidget):
             bar.setFormat(f"{value:.2f}")
             bar.setAccessibleName(f"{name}: {value:.2f}")
             self.bars.addRow(name, bar)
-        self._finish(result.warnings)
+        self._finish(result)
 
     def _reset(self, mask: bool) -> None:
         self.title.setText("Result")
+        self.score_words.setVisible(mask)
+        for switch, on in ((self.doubt, True), (self.probabilities, False)):
+            switch.blockSignals(True)
+            switch.setChecked(on)
+            switch.blockSignals(False)
+            switch.hide()
         while self.bars.rowCount():
             self.bars.removeRow(0)
         self.table.setVisible(mask)
         self.save.setText("Save mask..." if mask else "Save scores...")
 
-    def _finish(self, warnings: tuple[str, ...]) -> None:
-        self.warnings.setText("\n".join(f"!  {text}" for text in warnings))
-        self.warnings.setVisible(bool(warnings))
+    def _finish(self, result: Segmentation | Classification) -> None:
+        seconds = sum(result.provenance.seconds.values())
+        device = result.provenance.device
+        self.made.setText(f"{device}, {seconds:.1f} s" if device and seconds else device)
+        self.made.setVisible(bool(device))
+        self.warnings.setText("\n".join(f"!  {text}" for text in result.warnings))
+        self.warnings.setVisible(bool(result.warnings))
         self.show()
+
+    def _switch(self, kind: str, words: str) -> QCheckBox:
+        box = QCheckBox(words)
+        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        box.toggled.connect(lambda on: self.maps_shown.emit(kind, on))
+        return box
 
     def _fit_table(self) -> None:
         rows = min(self.table.rowCount(), _ROWS_SHOWN)

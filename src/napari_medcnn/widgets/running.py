@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_medcnn.core.events import Cancel, Events, Progress, Result
-from napari_medcnn.core.fit import check_fit
+from napari_medcnn.core.command import CommandModel
+from napari_medcnn.core.events import Progress
 from napari_medcnn.core.options import PredictOptions
-from napari_medcnn.core.results import Segmentation
+from napari_medcnn.core.results import FitItem, Segmentation
 from napari_medcnn.errors import InputError, MedcnnError, MissingExtraError
+from napari_medcnn.io.packages import Package
 from napari_medcnn.verbs import models
 from napari_medcnn.verbs.copyable import as_command, as_python
 from napari_medcnn.verbs.predict import PredictRequest
-from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets import run_jobs
 from napari_medcnn.widgets.adding import Adding
 from napari_medcnn.widgets.ai_tab import INSTALL_COMMAND, AiTab
 from napari_medcnn.widgets.engine_link import EngineLink, Preferences
+from napari_medcnn.widgets.managing import Managing
+from napari_medcnn.widgets.run_all import RUN_ALL, RunAll
+from napari_medcnn.widgets.run_choices import RunChoices
 from napari_medcnn.widgets.session import Session
 from napari_medcnn.widgets.tasks import Tasks
 
@@ -40,13 +44,24 @@ class Running(QObject):
         self._frame: Callable[[], int] = lambda: 0
         self.adding = Adding(tab, tasks, link, preferences)
         self.adding.failed.connect(self.failed.emit)
+        self.managing = Managing(tab, tasks, link, self.adding)
+        self.managing.changed.connect(self.find_models)
+        self.choices = RunChoices(tab, session)
+        self.choices.scans_changed.connect(self.check)
+        self.choices.changed.connect(self._forecast)
+        self.all = RunAll(tab, session, tasks, link, self.choices)
+        self.all.failed.connect(self.failed.emit)
+        self.all.shown.connect(self._show)
         tab.run_asked.connect(self.run)
+        tab.run_all_asked.connect(self._run_all)
         tab.cancel_asked.connect(self.cancel)
         tab.release_asked.connect(link.release)
-        tab.model_chosen.connect(self.check)
+        tab.model_chosen.connect(self.choices.refresh)
+        tab.result.maps_shown.connect(session.layers.show_maps)
         session.scan_changed.connect(self._on_scan)
         session.mask_changed.connect(self._on_mask)
         link.changed.connect(self._on_engine)
+        tab.options.show_engines(link.missing_engines())
 
     def follow_time(self, frame: Callable[[], int]) -> None:
         """Say which time point is shown: the model runs on that one."""
@@ -58,42 +73,46 @@ class Running(QObject):
         self._tasks.start("Models", lambda cancel: models.run(request, cancel), self._show_models, self.failed.emit)
 
     def check(self) -> None:
-        """Compare the scan with the card of the chosen model."""
-        scan, model = self._session.scan, self._tab.model
-        if scan is None or model is None:
+        """Compare the scan with the card of the chosen model, and forecast what a run takes."""
+        model = self._tab.model
+        self._forecast()
+        if self._session.scan is None or model is None:
             self._tab.show_fit(())
             return
-        spec = model.spec
-
-        def work(cancel: Cancel) -> Events:
-            yield Progress(None, "Checking")
-            yield Result(check_fit(scan.frame(0), spec))
-
+        try:
+            scans, main = self.choices.scans()
+        except InputError as error:
+            self._tab.show_fit((FitItem("stop", "Channels", str(error)),))
+            return
+        channels = len(scans) if self._tab.channels.names else 0
+        work = run_jobs.checking(scans[main], model, channels)
         self._tasks.start("Checking", work, self._tab.show_fit, self.failed.emit)
 
     def run(self) -> None:
         """Run the chosen model on the scan."""
-        scan, model = self._session.scan, self._tab.model
-        if scan is None or model is None or self._tasks.running(RUN) is not None:
+        model = self._tab.model
+        if self._session.scan is None or model is None or self._busy():
             return
-        options = PredictOptions(
-            device=self._preferences().device,
-            uncertainty=False,
-            frame=self._frame(),
-            ignore_fit=self._tab.insists,
-        )
-        self._request = PredictRequest(scan, model.spec.name if model.shipped else model.path, options, keep=True)
+        try:
+            wanted = self.choices.wanted(model, self._base())
+        except MedcnnError as error:
+            self._tab.show_error(str(error))
+            return
+        self.choices.stop_drawing()
+        self._tab.show_all("", False)
         self._tab.show_running(True)
-        work = jobs.predicting(self._request, self._link.engine)
+        work = run_jobs.predicting(wanted, self._link.engine)
         task = self._tasks.start(RUN, work, self._done, self._failed, self._progress)
         task.cancelled.connect(self._cancelled)
 
     def cancel(self) -> None:
         """Ask the run to stop."""
-        task = self._tasks.running(RUN)
-        if task is not None:
-            self._tab.show_progress(None, "Cancelling")
-            task.cancel()
+        self.choices.stop_drawing()
+        for name in (RUN, RUN_ALL):
+            task = self._tasks.running(name)
+            if task is not None:
+                self._tab.show_progress(None, "Cancelling")
+                task.cancel()
 
     def as_command(self) -> str:
         """Return the command line that makes this result again; InputError where there is none."""
@@ -108,18 +127,59 @@ class Running(QObject):
             raise InputError("Run a model first.")
         return self._request
 
+    def _busy(self) -> bool:
+        return any(self._tasks.running(name) is not None for name in (RUN, RUN_ALL))
+
+    def _base(self) -> PredictOptions:
+        return PredictOptions(
+            device=self._preferences().device, frame=self._frame(), uncertainty=False, ignore_fit=self._tab.insists
+        )
+
+    def _run_all(self) -> None:
+        model = self._tab.model
+        if model is not None and not self._busy():
+            base = self._base()
+            base = base if isinstance(model, CommandModel) else self._tab.options.wanted(base)
+            self.all.start(model, base)
+
     # ---- answers -------------------------------------------------------------------------------------------------
 
     def _show_models(self, found: models.ModelList) -> None:
-        self._tab.show_models(found.packages, found.problems)
+        self._tab.show_models(found.packages, found.problems, found.commands)
+
+    def _forecast(self) -> None:
+        """Say in words what a run will take; geometry is enough for that, no voxel is looked at."""
+        scan, model = self._session.scan, self._tab.model
+        self._tasks.drop("Forecast")
+        if scan is None or not isinstance(model, Package):
+            self._tab.show_forecast("", False)
+            return
+        try:
+            options = self.choices.options(PredictOptions())
+        except MedcnnError:
+            self._tab.show_forecast("", False)
+            return
+        work = run_jobs.forecasting(scan, model.spec, options)
+        self._tasks.start("Forecast", work, self._show_forecast, self._no_forecast)
+
+    def _show_forecast(self, told: tuple[str, bool]) -> None:
+        self._tab.show_forecast(*told)
+
+    def _no_forecast(self, _error: MedcnnError) -> None:
+        self._tab.show_forecast("", False)
 
     def _progress(self, event: Progress) -> None:
         self._tab.show_progress(event.fraction, event.message)
 
-    def _done(self, predicted: jobs.Predicted) -> None:
+    def _done(self, predicted: run_jobs.Predicted) -> None:
         self._tab.show_running(False)
-        if self._session.scan is None:
-            return
+        if self._session.scan is not None:
+            self._show(predicted)
+            self.finished.emit()
+
+    def _show(self, predicted: run_jobs.Predicted) -> None:
+        """Show a result on the open scan."""
+        self._request = predicted.request
         self._session.show_predicted(predicted)
         result = predicted.result
         if isinstance(result, Segmentation):
@@ -127,13 +187,12 @@ class Running(QObject):
         else:
             self._tab.result.show_classes(result)
         self._tab.look_at_result()
-        self.finished.emit()
 
     def _failed(self, error: MedcnnError) -> None:
         self._tab.show_running(False)
         if isinstance(error, MissingExtraError):
             self._tab.show_engine_missing(True)
-        self._tab.show_error(str(error))
+        self._tab.show_error(self.choices.words(str(error)))
         self.failed.emit(error)
         self.finished.emit()
 
@@ -144,11 +203,12 @@ class Running(QObject):
 
     def _on_scan(self) -> None:
         self._tasks.drop(RUN)
+        self._tasks.drop(RUN_ALL)
         self._tab.show_running(False)
-        self._tab.show_scan(self._session.scan is not None)
+        self._tab.show_all("", False)
         self._tab.show_error("")
         self._tab.result.clear()
-        self.check()
+        self.choices.refresh()
 
     def _on_mask(self) -> None:
         if self._session.result is None:
@@ -157,5 +217,6 @@ class Running(QObject):
     def _on_engine(self, state: str) -> None:
         if state == "ready":
             self._tab.show_engine_missing(False)
+            self._tab.options.show_engines(self._link.missing_engines())
         elif state in ("off", "crashed") and INSTALL_COMMAND.split('"')[1] in self._link.engine.log:
             self._tab.show_engine_missing(True)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
 
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.io.found import Found, Item
-from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, form, line, row
 
 SIDES_UNKNOWN = "left/right not stated in this file"
 _ROWS_SHOWN = 6
@@ -44,6 +44,8 @@ class ScanTab(QWidget):
     item_chosen = Signal(str)
     preset = Signal(int)
     close_scan = Signal()
+    open_beside = Signal()
+    beside_shown = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,10 +77,28 @@ class ScanTab(QWidget):
         self.presets.setSpacing(GAP)
         layout.addLayout(self.presets)
         layout.addStretch(1)
-        self.close_button = button("Close this scan", self.close_scan.emit)
-        layout.addWidget(self.close_button)
+        self.shown = Choice()
+        self.shown.setAccessibleName("Shown scan")
+        self.shown.setToolTip("Which of the open scans is seen; the first is the one that masks are drawn on")
+        self.shown.currentIndexChanged.connect(self.beside_shown.emit)
+        layout.addWidget(self.shown)
+        self.beside_button = button(
+            "Open beside...", self.open_beside.emit, "Further scans: channels for a model, or cases to run it on"
+        )
+        self.close_button = button("Close", self.close_scan.emit, "Close all open scans")
+        layout.addLayout(row(self.beside_button, self.close_button))
         self.show_found(None)
         self.show_scan(None, ())
+        self.show_beside([])
+
+    def show_beside(self, titles: list[str]) -> None:
+        """List the scans that are open together; a single one needs no list."""
+        self.shown.blockSignals(True)
+        self.shown.clear()
+        for title in titles:
+            self.shown.addItem(title)
+        self.shown.blockSignals(False)
+        self.shown.setVisible(len(titles) > 1)
 
     def show_found(self, found: Found | None) -> None:
         """List what a folder holds; a single item needs no list."""
@@ -101,7 +121,7 @@ class ScanTab(QWidget):
 
     def show_scan(self, volume: Volume | None, presets: tuple[str, ...]) -> None:
         """Show the facts of a scan and its windows, None for none."""
-        for widget in (self.facts_title, self.notes, self.close_button):
+        for widget in (self.facts_title, self.notes, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
         while self.facts.rowCount():
             self.facts.removeRow(0)

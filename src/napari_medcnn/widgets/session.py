@@ -23,6 +23,9 @@ from napari_medcnn.verbs import save
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.open_scans import OpenScan, from_layer
+from napari_medcnn.widgets.result_view import DOUBT
+from napari_medcnn.widgets.run_jobs import Predicted
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 
@@ -35,6 +38,7 @@ class Session(QObject):
 
     scan_changed = Signal()
     found_changed = Signal()
+    beside_changed = Signal()
     mask_changed = Signal()
     classes_changed = Signal()
     saved_changed = Signal()
@@ -45,6 +49,9 @@ class Session(QObject):
         super().__init__(parent)
         self.layers, self.strokes, self.tasks = layers, strokes, tasks
         self.scan: Volume | None = None
+        #: Further scans that were opened beside it: channels for a model, or cases to run it on.
+        self.beside: list[Volume] = []
+        self._beside_layers: list[tuple[Any, ...]] = []
         self.found: Found | None = None
         self.result: Segmentation | Classification | None = None
         #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
@@ -84,6 +91,38 @@ class Session(QObject):
         self.found_changed.emit()
         self.tasks.start("Opening", jobs.open_sample(name), self.show_opened, self.failed.emit)
 
+    def open_beside(self, paths: list[Path]) -> None:
+        """Open scans beside the one that is open; each must be one scan."""
+        if not paths:
+            return
+        path, rest = paths[0], paths[1:]
+        self.names.add(str(path))
+
+        def opened(ready: jobs.Opened) -> None:
+            if ready.scan is None or self.scan is None:
+                self.note.emit(f"{path.name}: a mask, or no scan is open; only scans can be opened beside a scan.")
+                return
+            self.names.add(ready.scan.name)
+            self.beside.append(ready.scan)
+            self._beside_layers.append(self.layers.add_beside(ready.layers))
+            self.beside_changed.emit()
+            self.note.emit(f"Opened beside: {ready.scan.name}")
+            self.open_beside(rest)
+
+        work = jobs.open_item(path, None, False, self.scan)
+        self.tasks.start("Opening", work, opened, self.failed.emit)
+
+    def show_beside(self, index: int) -> None:
+        """Show one of the open scans alone: 0 is the first, on which masks are drawn."""
+        for number, layers in enumerate(self._beside_layers, 1):
+            for layer in layers:
+                layer.visible = number == index and layer is layers[0]
+
+    def open_scans(self) -> list[OpenScan]:
+        """Return every scan in the window: the open one first, those beside it, then layers of others."""
+        own = [self.scan, *self.beside] if self.scan is not None else []
+        return [OpenScan(v.name, v) for v in own] + [from_layer(layer) for layer in self.layers.images()]
+
     def _looked(self, found: Found) -> None:
         self.found = found
         self.names |= {item.title for item in found.items}
@@ -96,7 +135,7 @@ class Session(QObject):
         if opened.scan is not None:
             self.close_mask(keep=True)
             self.layers.close_case()
-            self.scan, self.result = opened.scan, None
+            self.scan, self.result, self.beside, self._beside_layers = opened.scan, None, [], []
             self.names.add(opened.scan.name)
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
@@ -111,6 +150,7 @@ class Session(QObject):
         self.close_mask(keep=True)
         self.layers.close_case()
         self.scan = self.result = self.found = None
+        self.beside, self._beside_layers = [], []
         self.found_changed.emit()
         self.scan_changed.emit()
 
@@ -129,11 +169,13 @@ class Session(QObject):
         self.mask_changed.emit()
         self.saved_changed.emit()
 
-    def show_predicted(self, predicted: jobs.Predicted) -> None:
-        """Show a result."""
+    def show_predicted(self, predicted: Predicted) -> None:
+        """Show a result with its maps; of these only the first, where the model is undecided, is seen at once."""
         if predicted.mask is not None:
             self.show_mask(predicted.mask, "not saved")
         self.result = predicted.result
+        for kind, parts in predicted.maps.items():
+            self.layers.add_maps(kind, parts, visible=kind == DOUBT)
 
     def start_empty_mask(self) -> None:
         """Begin a mask by hand."""
@@ -169,6 +211,7 @@ class Session(QObject):
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
         self._recovery, self.result, self._saved = None, None, ""
+        self.layers.discard_maps()
         if self.layers.mask is not None:
             self.layers.discard(self.layers.mask)
         self.mask_changed.emit()
@@ -204,8 +247,9 @@ class Session(QObject):
                 self._end_journal(saved=not unsaved)
             self.mask_changed.emit()
             self.saved_changed.emit()
-        if self.layers.scan is None and self.scan is not None and not self.layers.ours:
+        if self.layers.scan is None and self.scan is not None and not self.layers.shows_scan:
             self.scan = self.result = None
+            self.beside, self._beside_layers = [], []
             self.scan_changed.emit()
 
     # ---- classes -------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.names import without_names
+from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
 from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SCAN, AI, CORRECTING = range(3)
 CHECK = "Checking this computer"
 #: Tasks that the header's Cancel is offered for.
-CANCELLABLE = (RUN, ADD, "Opening", "Saving", CHECK)
+CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", CHECK)
 
 
 class Showing(QObject):
@@ -35,11 +36,14 @@ class Showing(QObject):
         dock, session = self._dock, self._dock.session
         session.scan_changed.connect(self.on_scan)
         session.found_changed.connect(self.show_found)
+        session.beside_changed.connect(self._show_beside)
+        dock.scan.beside_shown.connect(session.show_beside)
         session.mask_changed.connect(self._on_mask)
         session.saved_changed.connect(lambda: dock.header.show_saved(session.saved_words))
         session.failed.connect(self.on_failed)
         session.note.connect(dock.say)
         dock.strokes.note.connect(dock.say)
+        dock.layers.added.connect(dock.keymap.bind_layer)
         dock.running.failed.connect(self.on_failed)
         dock.header.names_hidden.connect(self._hide_names)
         dock.tasks.changed.connect(self._on_tasks)
@@ -59,10 +63,9 @@ class Showing(QObject):
     def on_scan(self) -> None:
         """Another scan is open, or none."""
         dock, scan = self._dock, self._dock.session.scan
-        for layer in dock.layers.ours:
-            dock.keymap.bind_layer(layer)
         dock.viewing.remember_window()
         presets = dock.viewing.presets()
+        self._show_beside()
         dock.scan.show_scan(scan, ("As opened", *(name for name, _, _ in presets)) if presets else ())
         dock.header.show_scan("" if scan is None else scan.name)
         dock.pages.setCurrentIndex(0 if scan is None and dock.layers.mask is None else 1)
@@ -92,15 +95,22 @@ class Showing(QObject):
         overlay.position = "top_left"
         overlay.visible = scan is not None or dock.layers.mask is not None
 
+    def _show_beside(self) -> None:
+        dock, session = self._dock, self._dock.session
+        names = [scan.name for scan in (session.scan, *session.beside) if scan is not None]
+        hidden = [f"Scan {i + 1}" for i in range(len(names))]
+        dock.scan.show_beside(hidden if dock.header.hides_names else names)
+
     def _hide_names(self, hidden: bool) -> None:
         self.show_found()
+        self._show_beside()
         self._dock.layers.hide_names(hidden)
+        self._dock.running.choices.hide_names(hidden)
         self.say(self._said)
 
     def _on_mask(self) -> None:
         dock = self._dock
         if dock.layers.mask is not None:
-            dock.keymap.bind_layer(dock.layers.mask)
             dock.pages.setCurrentIndex(1)
         self.show_mode()
 

@@ -7,6 +7,7 @@ abort the process.  So every error becomes a `Failed` event before the worker se
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -66,10 +67,12 @@ class Task(QObject):
         self.cancel_flag: Cancel = threading.Event()
         self.running = True
         self._dropped = False
-        self._events = guarded(work, self.cancel_flag)
+        self._events = events = guarded(work, self.cancel_flag)
 
+        # Nothing of the task in here: superqt puts a worker into `warnings.showwarning`, and where two workers overlap
+        # it stays there for good; what it holds would never be let go, the window included.
         def pump() -> Generator[Event, None, None]:
-            yield from self._events
+            yield from events
 
         pump.__name__ = name  # napari shows it when a window with work in it is closed
         self._worker = create_worker(pump, _start_thread=False, _ignore_errors=True)
@@ -90,6 +93,12 @@ class Task(QObject):
         self._dropped = True
         self.cancel_flag.set()
         self._worker.quit()
+
+    def let_go(self) -> None:
+        """Forget who listened: Qt would keep them, and through them the window, until the task is deleted."""
+        for signal in (self.progressed, self.succeeded, self.failed, self.cancelled):
+            with contextlib.suppress(TypeError, RuntimeError):  # nobody listened, or it is deleted already
+                signal.disconnect()
 
     def _on_event(self, event: Event) -> None:
         if self._dropped or not self.running:
@@ -161,6 +170,7 @@ class Tasks(QObject):
         task = self._running.pop(name, None)
         if task is not None:
             task.drop()
+            task.let_go()
             self.changed.emit()
 
     def close(self) -> None:
@@ -172,4 +182,5 @@ class Tasks(QObject):
         if self._running.get(name) is task:
             del self._running[name]
             self.changed.emit()
+        task.let_go()
         task.deleteLater()
