@@ -123,3 +123,47 @@ def test_window_process_hands_back_its_exit_code(tmp_path: Path, monkeypatch) ->
     assert ran.returncode == 7
     assert ran.stdout == ""  # what a window prints never mixes with our answer
     assert commands.windows is windows
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_ctrl_c_ends_a_program_of_the_user_too(tmp_path: Path) -> None:
+    from napari_medcnn.core.command import CommandModel
+    from napari_medcnn.io.commands import command_text
+
+    log, home, temporary = tmp_path / "log.json", tmp_path / "home", tmp_path / "temporary"
+    arguments = (sys.executable, str(TESTS / "stub_program.py"), "hang", "{input}", "{output}")
+    command = CommandModel("mine", "Mine", arguments, environment=(("STUB_LOG", str(log)),))
+    (tmp_path / "c.yaml").write_text(command_text(command))
+    temporary.mkdir()
+    code = (
+        "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from napari_medcnn.cli import main\nraise SystemExit(main(sys.argv[1:]))\n"
+    )
+    environment = {**os.environ, "MEDCNN_HOME": str(home), "TMPDIR": str(temporary)}
+
+    def start(*words: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment,
+        )  # fmt: skip
+
+    added = start("models", "--add-command", str(tmp_path / "c.yaml"))
+    added.communicate(timeout=60)
+    assert added.returncode == 0
+    path = nifti(tmp_path / "scan.nii.gz")
+    child = start("predict", "-m", "mine", str(path), "-o", str(tmp_path / "out"))
+    try:
+        for line in child.stderr:
+            if "hanging" in line:
+                break
+        pids = json.loads(log.read_text())["pids"]
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == 130 and err.splitlines()[-1] == "medcnn: interrupted" and out == ""
+    states = [Path(f"/proc/{pid}/stat") for pid in pids]
+    assert not [s for s in states if s.exists() and s.read_text().rpartition(")")[2].split()[0] not in "ZX"]
+    assert list(temporary.glob("medcnn-*")) == [] and list((tmp_path / "out").iterdir()) == []

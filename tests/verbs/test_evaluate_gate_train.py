@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,23 @@ def test_cancelled_before_it_began(tmp_path: Path, model: Path) -> None:
     cancel.set()
     last = list(train.run(train.TrainRequest(model, training_table(tmp_path), tmp_path / "o"), cancel, Trainer()))[-1]
     assert isinstance(last, Failed) and isinstance(last.error, Cancelled)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stub uses POSIX signals")
+def test_a_program_of_the_user_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_medcnn.core.command import CommandModel
+    from napari_medcnn.io.commands import save_command
+
+    monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "home"))
+    stub = str(Path(__file__).resolve().parents[1] / "stub_program.py")
+    save_command(CommandModel("mine", "Mine", (sys.executable, stub, "good", "{input}", "{output}")))
+    image = nifti(tmp_path / "a.nii.gz")
+    truth = np.where(bright_xyz(image), 3, 0)
+    truth[:3] = 0
+    nifti_mask(tmp_path / "a-truth.nii.gz", truth)
+    csv = table(tmp_path, ["a,p,a.nii.gz,a-truth.nii.gz,,test,"])
+    report = run(evaluate.EvaluateRequest(csv, model="mine"))
+    (only,) = report.cases[0].scores.values()
+    found = int(bright_xyz(image).sum())
+    assert only["dice"] == pytest.approx(2 * np.count_nonzero(truth) / (np.count_nonzero(truth) + found))
+    assert report.model["name"] == "mine" and len(report.model["sha256"]) == 64

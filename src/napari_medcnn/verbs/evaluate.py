@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
@@ -20,11 +21,13 @@ from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError, ProjectError
 from napari_medcnn.evaluation.report import CaseScore, Report, score_class, score_mask
 from napari_medcnn.evaluation.rows import located, row_image, row_mask
+from napari_medcnn.io.commands import find_command
 from napari_medcnn.io.dataset import Row, read_dataset
 from napari_medcnn.io.packages import Package
 from napari_medcnn.io.read import read_labels
 from napari_medcnn.io.save import save_json, save_text
-from napari_medcnn.verbs import predict
+from napari_medcnn.verbs import command_model, predict
+from napari_medcnn.verbs.command_model import CommandRequest, FoundProgram, definition_sha256, look_up
 from napari_medcnn.verbs.guard import guarded, relay, stop_if
 from napari_medcnn.verbs.names import IMAGE_SUFFIXES, stem_of
 from napari_medcnn.worker.client import Engine
@@ -32,7 +35,8 @@ from napari_medcnn.worker.client import Engine
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """Score `model`, or the masks (or predictions.csv) in the folder `predictions`, on the table `dataset`.
+    """Score `model` (a package, or a program of the user's) on the table `dataset`, or what lies in `predictions`:
+    masks, or predictions.csv.
 
     `split` takes only rows of that split; `report` is a folder for report.json and report.html.
     """
@@ -69,8 +73,12 @@ def run(request: EvaluateRequest, cancel: Cancel, engine: Engine | None = None) 
         splits = ", ".join(sorted({row.split or "(empty)" for row in dataset.rows})) or "none"
         where = f" of split {request.split!r}; there is {splits}" if request.split else ""
         raise ProjectError(f"{request.dataset}: no cases{where}.")
-    source: _Model | _Folder
-    if request.model is not None:
+    source: _Model | _Program | _Folder
+    command = None if request.model is None else find_command(request.model)
+    if command is not None:
+        program: FoundProgram = yield from relay(look_up(command, cancel))
+        source = _Program(request, command, program, cancel)
+    elif request.model is not None:
         if engine is None:
             raise InputError("evaluate: a model needs an engine.")
         source = _Model(request, predict.open_model(request.model), cancel, engine)
@@ -109,6 +117,23 @@ class _Model:
         return result.mask
 
 
+class _Program:
+    """Predictions made now, by a program of the user's; classes are matched by their numbers."""
+
+    task = "segmentation"
+    labels: LabelSet | None = None
+
+    def __init__(self, request: EvaluateRequest, command: CommandModel, program: FoundProgram, cancel: Cancel) -> None:
+        self._request, self._command, self._program, self._cancel = request, command, program, cancel
+        self.card = {"name": command.name, "sha256": definition_sha256(command, program)}
+
+    def of(self, row: Row) -> Generator[Event, None, LabelMap | dict[str, float]]:
+        """Predict one case."""
+        work = CommandRequest(row_image(row), self._command, self._request.options, self._program)
+        result: Segmentation = yield from relay(_quiet(command_model.run(work, self._cancel), row.case))
+        return result.mask
+
+
 class _Folder:
     """Predictions that lie in a folder: a mask named after the case or its image, or predictions.csv."""
 
@@ -139,7 +164,7 @@ class _Folder:
         raise InputError(f"case {row.case}: no mask in {self._folder}; expected {wanted}, or another image format")
 
 
-def _score(row: Row, source: _Model | _Folder) -> Generator[Event, None, CaseScore]:
+def _score(row: Row, source: _Model | _Program | _Folder) -> Generator[Event, None, CaseScore]:
     found = yield from source.of(row)
     if not isinstance(found, LabelMap):
         return score_class(row.case, row.patient, row.cls, found)
