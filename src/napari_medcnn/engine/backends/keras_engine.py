@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from napari_medcnn.core.spec import Activation
 from napari_medcnn.engine.backends import Float32, Forward
@@ -99,14 +100,15 @@ def compile_forward(
     Returns
     -------
     Forward
-        float32 of `shape` -> (probabilities, low, high), float32; low and high, (channel,), of the raw output.
+        float32 of `shape` -> (probabilities, low, high), float32; low and high, (channel,), of the raw output. The
+    probabilities may be read-only.
     """
     ops = keras.ops
 
     def calculate(answer: Any) -> tuple[Any, Any, Any]:
         answer = ops.cast(answer, "float32")
         axes = list(range(len(answer.shape) - 1))
-        scaled = answer / temperature
+        scaled = answer if temperature == 1 else answer / temperature
         if activation == "softmax":
             scaled = ops.softmax(scaled, axis=-1)
         elif activation == "sigmoid":
@@ -114,11 +116,14 @@ def compile_forward(
         return scaled, ops.min(answer, axis=axes), ops.max(answer, axis=axes)
 
     compiled = _traced(model, calculate, shape)
+    # a view: copying the scores of 25 classes costs a few percent of the forward pass
+    view = keras.config.backend() == "tensorflow" and device.startswith("cpu")
 
     def forward(batch: Float32) -> tuple[Float32, Float32, Float32]:
         with keras.device(device):
             scores, low, high = compiled(ops.convert_to_tensor(batch, "float32"))
-        return ops.convert_to_numpy(scores), ops.convert_to_numpy(low), ops.convert_to_numpy(high)
+        found = np.asarray(memoryview(scores)) if view else ops.convert_to_numpy(scores)
+        return found, ops.convert_to_numpy(low), ops.convert_to_numpy(high)
 
     return forward
 

@@ -134,7 +134,8 @@ class OpenVinoNetwork:
             answers = compiled(np.ascontiguousarray(batch, dtype=np.float32))
         except _errors() as error:
             raise failed(error, "OpenVINO") from error
-        return [np.array(answers[index], dtype=np.float32) for index in range(3)]
+        # its own copies already
+        return [np.asarray(answers[index], dtype=np.float32) for index in range(3)]
 
 
 def _sizes(port: Any) -> list[int | None]:
