@@ -187,14 +187,14 @@ def _program_path(command: CommandModel, environment: dict[str, str], platform: 
     if os.path.dirname(written) and not os.path.isabs(written):
         raise InputError(f"{command.program}: expected a name on PATH or a full path; correct it in commands.yaml")
     found = shutil.which(written, path=environment.get("PATH"))
-    if found is None:
+    if found is None or not os.path.isabs(found):  # never one that happens to lie in the current folder
         raise InputError(
             f"{command.program}: there is no such program here; install it, or write its full path into the arguments "
             f"of {command.name} in commands.yaml"
         )
     if platform == "win32" and Path(found).suffix.lower() in (".bat", ".cmd"):
         raise InputError(f"{command.program}: a batch file passes its arguments through a shell; name the .exe itself")
-    return Path(found).absolute()
+    return Path(found)
 
 
 @contextmanager
