@@ -356,3 +356,12 @@ def test_frame_of_a_4d_scan(scan) -> None:
     np.testing.assert_array_equal(result.mask.array.T, np.where(bright_xyz(path), 3, 0))
     events = list(command_model.run(CommandRequest(volume, command("good")), Cancel()))
     assert isinstance(events[-1], Result) and all(isinstance(e, Progress) for e in events[:-1])
+
+
+@pytest.mark.parametrize("name", ["CT_pitch.nii.gz", "chris_MRA.nii.gz", "fmri_pitch.nii.gz"])
+def test_real_scans_oblique_or_not_come_back_voxel_for_voxel(shared_data, name: str) -> None:
+    volume = read_volume(shared_data("nifti-real") / name)
+    values = volume.frame(0).array.astype(float)
+    for how in ("good", "flipped"):
+        result = run(command(how), volume, ignore_fit=True)
+        np.testing.assert_array_equal(result.mask.array == 3, values > values.mean())
