@@ -10,6 +10,7 @@ import pytest
 
 from napari_medcnn.core.events import Cancel, Failed, Result, result_of
 from napari_medcnn.errors import EngineError
+from napari_medcnn.io.packages import read_package, shipped_folder
 from napari_medcnn.verbs import doctor, models
 from napari_medcnn.worker.client import Engine
 from tiny_packages import package, segmenter
@@ -21,7 +22,15 @@ def ran(code: int, out: str = "", err: str = ""):
 
 def test_all_topics_are_answered_and_missing_ones_name_a_next_step(engine: Engine) -> None:
     found = result_of(doctor.run(doctor.DoctorRequest(), Cancel(), engine))
-    assert [c.topic for c in found.checks] == ["napari-medcnn", "Window", "OpenGL", "GPU", "Disk", "AI engine"]
+    assert [c.topic for c in found.checks] == [
+        "napari-medcnn",
+        "Window",
+        "OpenGL",
+        "GPU",
+        "Disk",
+        "Lighter engines",
+        "AI engine",
+    ]
     for check in found.checks:
         assert check.text and check.status in ("ok", "warn", "missing")
         assert check.next_step or check.status == "ok"
@@ -67,11 +76,75 @@ def test_gpu(which, start, status: str, words: str) -> None:
 
 def test_engine_not_installed_says_the_command(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     """reliability row 48"""
-    monkeypatch.setattr(doctor, "_missing", lambda *names: [n for n in names if n == "tensorflow"])
+    absent = {"tensorflow", "onnxruntime", "openvino"}
+    monkeypatch.setattr(doctor, "_missing", lambda *names: [n for n in names if n in absent])
     found = result_of(doctor.run(doctor.DoctorRequest(), Cancel(), engine))
     last = found.checks[-1]
     assert last.status == "missing" and "tensorflow not installed" in last.text
     assert last.next_step == 'pip install "napari-medcnn[engine]"'
+    light = next(c for c in found.checks if c.topic == "Lighter engines")
+    assert "none installed" in light.text
+    assert light.next_step == 'pip install "napari-medcnn[onnx]"; pip install "napari-medcnn[openvino]"'
+
+
+def test_without_keras_onnx_models_still_run_and_the_doctor_says_so(
+    monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    monkeypatch.setattr(doctor, "_missing", lambda *names: [n for n in names if n in ("keras", "tensorflow")])
+    last = result_of(doctor.run(doctor.DoctorRequest(), Cancel(), engine)).checks[-1]
+    assert last.status == "warn" and "ONNX models run with ONNX Runtime 1" in last.text
+
+
+@pytest.fixture
+def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "models"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_removed_model_is_kept_aside_and_can_come_back(own_models: Path, by_path: bool) -> None:
+    made = package(own_models, segmenter("mine"))
+    removed = result_of(models.remove(models.RemoveRequest(made if by_path else "mine"), Cancel()))
+    assert not made.exists() and removed.kept.parent == own_models.parent / "removed"
+    assert read_package(removed.kept).spec.name == "mine"
+    assert "mine" not in [p.spec.name for p in result_of(models.run(models.ModelsRequest(), Cancel())).packages]
+    again = package(own_models, segmenter("mine"))
+    second = result_of(models.remove(models.RemoveRequest("mine"), Cancel()))
+    assert not again.exists() and second.kept != removed.kept and removed.kept.exists()
+
+
+def test_a_broken_model_can_be_removed_too(own_models: Path) -> None:
+    made = package(own_models, segmenter("mine"))
+    (made / "weights.keras").write_bytes(b"cut")
+    assert result_of(models.remove(models.RemoveRequest("mine"), Cancel())).kept.is_dir()
+
+
+def test_a_running_engine_forgets_a_removed_model(own_models: Path, engine: Engine) -> None:
+    package(own_models, segmenter("mine"))
+    result_of(engine.run("warm", {"model": str(own_models / "mine")}, Cancel()))
+    asked = []
+    real = engine.run
+    engine.run = lambda verb, body, cancel: asked.append(verb) or real(verb, body, cancel)  # type: ignore[method-assign]
+    result_of(models.remove(models.RemoveRequest("mine"), Cancel(), engine))
+    assert asked == ["forget"]
+
+
+def test_shipped_models_stay_and_unknown_ones_are_named(own_models: Path) -> None:
+    shipped = shipped_folder() / "retina-vessels"
+    for name in ("retina-vessels", shipped):
+        assert isinstance(last := [*models.remove(models.RemoveRequest(name), Cancel())][-1], Failed)
+        assert "comes with the program" in str(last.error)
+    assert shipped.is_dir()
+    last = [*models.remove(models.RemoveRequest("nobody"), Cancel())][-1]
+    assert isinstance(last, Failed) and "no model of this name" in str(last.error)
+
+
+def test_the_list_says_which_weights_a_model_has(own_models: Path) -> None:
+    package(own_models, segmenter("mine"))
+    listed = result_of(models.run(models.ModelsRequest(), Cancel())).to_json()["models"]
+    assert {m["name"]: m["weights"] for m in listed}["mine"] == ["keras"]
 
 
 def test_a_failed_self_test_is_a_line_not_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``medcnn models --add``: a package is added as it is; for a bare ``.keras`` file the answers come from YAML."""
+"""``medcnn models --add``: a package is added as it is; for a bare network the answers come from YAML."""
 
 from __future__ import annotations
 

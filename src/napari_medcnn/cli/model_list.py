@@ -41,7 +41,8 @@ def _show(found: models.ModelList) -> None:
     for model in found.to_json()["models"]:
         kind = f"{model['task']}, {model['dimensions']}D, {', '.join(model['classes'])}"
         say(f"{model['name']} {model['version']}: {kind}")
-        say(f"  {terminal.plain(model['intended_use'])} Weights: {model['licence']}. {model['path']}")
+        weights = f"{' and '.join(model['weights'])}, {model['licence']}"
+        say(f"  {terminal.plain(model['intended_use'])} Weights: {weights}. {model['path']}")
     for command in found.commands:
         _say_command(card(command))
     if not found.packages and not found.commands:
@@ -86,7 +87,8 @@ def _remove(name: str, as_json: bool) -> int:
         path = commands.remove_command(name)
         words = f"Removed {name} from {path}; the program itself is where it was"
     else:
-        raise InputError(f"--remove: there is no command {name!r} of yours (see: medcnn models)")
+        removed: models.Removed = finish(models.remove(models.RemoveRequest(name), Cancel()))
+        words = f"Removed {removed.name}; it is kept in {removed.kept}"
     if as_json:
         say_json({"removed": name})
     else:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_medcnn.core import paths
 from napari_medcnn.core.options import PredictOptions, TrainOptions
 from napari_medcnn.engine.runtime import Runtime, engines, has_gpu, load_runtime, out_of_memory_errors, versions
 from napari_medcnn.errors import EngineError, InputError, MedcnnError
+from napari_medcnn.io.package_rdf import ONNX, WEIGHTS
 from napari_medcnn.worker.arrays import open_array
 from napari_medcnn.worker.meta import volume_from_meta
 from napari_medcnn.worker.protocol import PROTOCOL_VERSION, ArrayRef
@@ -23,6 +25,9 @@ from napari_medcnn.worker.server import Context, Handler
 if TYPE_CHECKING:
     from napari_medcnn.engine.loading import Loaded
     from napari_medcnn.engine.models import ModelCache
+
+#: Keras is imported in the background if no job comes for so long after the start.
+_IDLE_SECONDS = 1.0
 
 
 def make_handlers() -> dict[str, Handler]:
@@ -43,30 +48,36 @@ def make_handlers() -> dict[str, Handler]:
 class _Engine:
     def __init__(self) -> None:
         self._models: ModelCache | None = None
-        self._preloading: threading.Thread | None = None
+        self._preloading: threading.Timer | None = None
 
     def _ready(self) -> ModelCache:
-        """Return the models, after waiting for the import that hello may have begun."""
+        """Return the models; from now on Keras is imported only if one of them needs it."""
         if self._preloading is not None:
-            self._preloading.join()
-            self._preloading = None
+            self._preloading.cancel()  # has no effect once it runs
         if self._models is None:
             from napari_medcnn.engine.models import ModelCache
 
-            self._models = ModelCache()
+            self._models = ModelCache(load_keras=self._keras)
         return self._models
+
+    def _keras(self) -> Runtime:
+        """Import Keras, after waiting for the import that hello may have begun."""
+        if self._preloading is not None:
+            self._preloading.join()
+        return load_runtime()
 
     def hello(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Say what is installed, at once.
 
-        Keras is then imported in the background, so that the first run finds it, unless a model was made ready for a
-        lighter engine here: who did that wants the time and the memory.
+        If no job follows soon (a window was opened), Keras is imported in the background, so that the first run finds
+        it; not where models are at hand that a lighter engine runs.
         """
         here = engines()
         if not any(here.values()):
             load_runtime()  # says what is missing
         if here["keras"] and self._models is None and self._preloading is None and not _lighter():
-            self._preloading = threading.Thread(target=_preload, name="import of Keras", daemon=True)
+            self._preloading = threading.Timer(_IDLE_SECONDS, _preload)
+            self._preloading.daemon = True
             self._preloading.start()
         return {
             "protocol": PROTOCOL_VERSION,
@@ -198,10 +209,11 @@ class _Engine:
 
 
 def _lighter() -> bool:
-    """Return True if some model was made ready for OpenVINO here, and is faster with it."""
+    """Return True if a model of the user's is ONNX, or was made ready for OpenVINO and is faster with it."""
     from napari_medcnn.engine.parity import Verdicts
 
-    return engines()["openvino"] and Verdicts().any_faster()
+    onnx = any(not (file.parent / WEIGHTS).exists() for file in paths.user_models().glob(f"*/{ONNX}"))
+    return onnx or Verdicts().any_faster()
 
 
 def _preload() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +41,17 @@ class ModelCache:
         Of Keras, where it is loaded already; else it is imported when the first model needs it.
     cap_bytes
         About the memory of all models kept; one model may be larger.
+    load_keras
+        Imports Keras.
     """
 
-    def __init__(self, runtime: Runtime | None = None, cap_bytes: int = 2 * 2**30) -> None:
+    def __init__(
+        self,
+        runtime: Runtime | None = None,
+        cap_bytes: int = 2 * 2**30,
+        load_keras: Callable[[], Runtime] = load_runtime,
+    ) -> None:
+        self._load_keras = load_keras
         self._runtimes: dict[EngineName, Runtime] = {} if runtime is None else {"keras": runtime}
         self._cap = cap_bytes
         self._models: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
@@ -59,7 +66,7 @@ class ModelCache:
             It is not installed.
         """
         if kind not in self._runtimes:
-            self._runtimes[kind] = load_runtime() if kind == "keras" else light_runtime(kind)
+            self._runtimes[kind] = self._load_keras() if kind == "keras" else light_runtime(kind)
         return self._runtimes[kind]
 
     def get(
@@ -141,7 +148,7 @@ class ModelCache:
     def clear(self) -> None:
         """Forget all models."""
         self._models.clear()
-        if "keras" in sys.modules:
+        if "keras" in self._runtimes:
             import keras
 
             keras.backend.clear_session()

@@ -47,6 +47,8 @@ def summary(graph: Graph, file: str) -> dict[str, Any]:
                 f"{file}: expected an input of (batch, channel, y, x), (batch, channel, z, y, x) or with the channel "
                 f"last, got {len(given)} axes"
             )
+        if given[0] not in (None, 1):
+            raise ModelError(f"{file}: expected a batch of 1 or of any size, the network takes {given[0]}")
         layout, channels = _layout(graph, name, given)
         shapes = [[*given[2:], channels] if layout == "first" else [*given[1:-1], channels]]
         channels_out = _channels_out(graph, last, gives, layout)

@@ -22,6 +22,7 @@ from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import IncompleteFileError, MedcnnError, ModelError, SaveError, UnsafeModelError
 from napari_medcnn.io import package_rdf as rdf
+from napari_medcnn.io.foreign_models import foreign
 from napari_medcnn.io.model_card import card_text
 from napari_medcnn.io.onnx_header import check_onnx_file
 from napari_medcnn.io.package_yaml import MAX_BYTES, dump_yaml, load_yaml
@@ -92,6 +93,9 @@ def read_package(path: Path | str) -> Package:
     path = Path(path)
     if path.name == rdf.RDF:
         path = path.parent
+    other = None if (path / rdf.RDF).exists() else foreign(path)
+    if other is not None:
+        raise other
     try:
         if path.is_dir():
             return _read_folder(path, path)

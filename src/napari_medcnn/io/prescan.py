@@ -20,6 +20,7 @@ from typing import Any
 
 from napari_medcnn.errors import IncompleteFileError, ModelError, UnsafeModelError
 from napari_medcnn.io import keras_ends
+from napari_medcnn.io.foreign_models import foreign
 from napari_medcnn.io.keras_classes import (
     ACTIVATIONS,
     LAYERS,
@@ -102,24 +103,15 @@ def check_keras_file(path: Path | str, allowed_custom: tuple[str, ...] = ()) -> 
 
 
 def _check_kind(path: Path) -> None:
+    other = foreign(path)
+    if other is not None:
+        raise other
     if path.is_dir():
-        if (path / "saved_model.pb").exists():
-            raise ModelError(
-                f"{path.name}: this is a TensorFlow SavedModel folder, which runs code of its own; "
-                "load it where it was made and save it as .keras with Keras 3"
-            )
         raise ModelError(f"{path.name}: expected a .keras file, got a folder without rdf.yaml")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file")
     with path.open("rb") as file:
         head = file.read(8)
-    if head == _HDF5:
-        raise UnsafeModelError(
-            f"{path.name}: this is an HDF5 file (.h5). Such files hold code or weights without the network; "
-            "load it where it was made and save the whole model as .keras with Keras 3"
-        )
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        raise UnsafeModelError(f"{path.name}: this is a Python pickle, which runs code when opened; it is never read")
     if not head:
         raise IncompleteFileError(f"{path.name}: the file is empty")
     if head[:2] != b"PK":

@@ -1,4 +1,4 @@
-"""Add a model to the user's own: a package is checked and copied, a bare ``.keras`` file becomes a package first."""
+"""Add a model to the user's own: a package is checked and copied, a bare network becomes a package first."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import InputError, MissingExtraError, ModelError, SaveError
 from napari_medcnn.io.packages import Package, list_models, package_from_keras, read_package
-from napari_medcnn.io.prescan import check_keras_file
 from napari_medcnn.verbs.guard import Steps, guarded, relay, stop_if
-from napari_medcnn.verbs.model_answers import Draft, draft_answers
+from napari_medcnn.verbs.model_answers import Draft, draft_answers, look_into
 from napari_medcnn.worker.client import Engine
 
 __all__ = ["AddModelRequest", "Added", "Draft", "draft_answers", "is_bare", "run"]
@@ -35,7 +34,7 @@ _SEED = 20261121
 
 @dataclass(frozen=True)
 class AddModelRequest:
-    """Add the model at `path`: the folder, zip or ``rdf.yaml`` of a package, or a ``.keras`` file with its `answers`.
+    """Add the model at `path`: the folder, zip or ``rdf.yaml`` of a package, or a bare network with its `answers`.
 
     Parameters
     ----------
@@ -61,8 +60,8 @@ class Added:
 
 
 def is_bare(path: Path | str) -> bool:
-    """Return True for a ``.keras`` file, which needs answers."""
-    return Path(path).suffix.lower() == ".keras"
+    """Return True for a ``.keras`` or ``.onnx`` file, which needs answers."""
+    return Path(path).suffix.lower() in (".keras", ".onnx")
 
 
 @guarded
@@ -72,7 +71,7 @@ def run(request: AddModelRequest, cancel: Cancel, engine: Engine | None = None) 
     Fails with
     ----------
     InputError
-        A ``.keras`` file without answers (they are named), or a model of this name is here already.
+        A bare network without answers (they are named), or a model of this name is here already.
     ModelError, UnsafeModelError, SaveError, EngineError
         The model is damaged, unsafe or does not run as its card says; the disk refuses; the engine died.
     """
@@ -92,7 +91,7 @@ def _add_bare(path: Path, request: AddModelRequest, cancel: Cancel, engine: Engi
     if spec is None:
         missing = ", ".join(draft_answers(path, code).open)
         raise InputError(f"{path.name}: a bare network does not say everything about itself; please answer: {missing}")
-    summary = check_keras_file(path, ("*",) if code else ())
+    summary = look_into(path, code)
     target = _free_place(spec, request.folder)
     sizes = tuple(summary["input_shapes"][0][:-1]) if summary["input_shapes"] else ()
     tests: tuple[Array, Array] | None = None
@@ -141,7 +140,7 @@ def _try_out(
 
 def _add_package(path: Path, request: AddModelRequest, cancel: Cancel, engine: Engine | None) -> Steps:
     package = read_package(path)
-    check_keras_file(package.weights, ("*",) if request.code else ())
+    look_into(package.weights, request.code)
     target = _free_place(package.spec, request.folder)
     stop_if(cancel)
     temporary = Path(tempfile.mkdtemp(prefix=".adding-", dir=target.parent))

@@ -80,6 +80,7 @@ def run(request: DoctorRequest, cancel: Cancel, engine: Engine | None) -> Events
         ("Asking the graphics driver", lambda: _graphics(subprocess.run)),
         ("Looking for a GPU", lambda: _gpu(shutil.which, subprocess.run)),
         ("Looking at the disk", _disk),
+        ("Looking for lighter engines", _light_engines),
     )
     for message, look in looks:
         stop_if(cancel)
@@ -182,8 +183,32 @@ def _disk() -> Check:
     return Check("Disk", "ok", text)
 
 
+#: Module -> (name, extra) of the engines besides Keras.
+_LIGHT = {"onnxruntime": ("ONNX Runtime", "onnx"), "openvino": ("OpenVINO", "openvino")}
+
+
+def _light() -> list[str]:
+    """Return the installed engines besides Keras, with versions."""
+    return [f"{name} {_version(module)}".strip() for module, (name, _) in _LIGHT.items() if not _missing(module)]
+
+
+def _light_engines() -> Check:
+    absent = [module for module in _LIGHT if _missing(module)]
+    here = " and ".join(_light()) or "none installed"
+    if not absent:
+        return Check("Lighter engines", "ok", here)
+    lacking = " and ".join(_LIGHT[module][0] for module in absent)
+    text = f"{here}; {lacking} can be added (optional: ONNX models; less memory, sooner ready)"
+    return Check("Lighter engines", "ok", text, "; ".join(install(_LIGHT[module][1]) for module in absent))
+
+
 def _engine_installed() -> Check:
     absent = _missing("keras", "tensorflow")
+    if absent and _light():
+        return Check(
+            "AI engine", "warn", f"{' and '.join(absent)} not installed; ONNX models run with {' or '.join(_light())}.",
+            install("engine"),
+        )  # fmt: skip
     if absent:
         return Check(
             "AI engine", "missing", f"{' and '.join(absent)} not installed; viewing, correcting and measuring work.",

@@ -1,6 +1,6 @@
-"""What a bare ``.keras`` file does not say about itself: the questions, a draft of the answers, and the card they give.
+"""What a bare ``.keras`` or ``.onnx`` file does not say about itself: the questions, a draft of the answers, and the card they give.
 
-What the file tells is read from its configuration, without Keras; what it cannot tell is asked, never guessed.
+What the file tells is read without any engine; what it cannot tell is asked, never guessed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.spec import Activation, Decision, ModelSpec, Preparation, Steps, Task
 from napari_medcnn.errors import InputError, ModelError
+from napari_medcnn.io.onnx_header import check_onnx_file
 from napari_medcnn.io.package_yaml import MAX_BYTES, load_yaml
 from napari_medcnn.io.prescan import check_keras_file
 
@@ -103,7 +104,7 @@ class Draft:
 
 
 def draft_answers(path: Path | str, code: tuple[str, ...] = ()) -> Draft:
-    """Look into a ``.keras`` file and return the draft; `code` names trusted modules of its own layers.
+    """Look into a bare network and return the draft; `code` names trusted modules of its own layers.
 
     Raises
     ------
@@ -111,7 +112,7 @@ def draft_answers(path: Path | str, code: tuple[str, ...] = ()) -> Draft:
         Unsafe, damaged, or no network that takes one scan and gives one answer; the message names what.
     """
     path = Path(path)
-    facts = _facts(path.name, check_keras_file(path, ("*",) if code else ()))
+    facts = _facts(path.name, look_into(path, code))
     one_class = facts.task == "segmentation" and facts.activation != "sigmoid" and (facts.outputs or 0) > 1
     count = facts.outputs or 0
     names = [f"Class {i}" for i in range(1, count + 1 - one_class)]
@@ -127,6 +128,13 @@ def draft_answers(path: Path | str, code: tuple[str, ...] = ()) -> Draft:
     return Draft(facts, answers, open_questions(facts, replace(answers, classes=())))
 
 
+def look_into(path: Path, code: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what a ``.keras`` or ``.onnx`` file says of itself, after refusing everything unsafe."""
+    if path.suffix.lower() == ".onnx":
+        return check_onnx_file(path)
+    return check_keras_file(path, ("*",) if code else ())
+
+
 def _facts(file: str, summary: dict[str, Any]) -> Facts:
     ends, shapes = summary["ends"], summary["input_shapes"]
     for what in ("inputs", "outputs"):
@@ -139,7 +147,7 @@ def _facts(file: str, summary: dict[str, Any]) -> Facts:
         )
     *sizes, channels = shapes[0]
     if channels is None or not 1 <= channels <= 64:
-        raise ModelError(f"{file}: expected a fixed number of input channels from 1 to 64 (last axis), got {channels}")
+        raise ModelError(f"{file}: expected a fixed number of input channels from 1 to 64, got {channels}")
     if ends["activation"] not in (None, "linear", "softmax", "sigmoid"):
         raise ModelError(
             f"{file}: its last step is {str(ends['activation'])[:40]!r}, which gives no probabilities; expected "

@@ -48,7 +48,9 @@ def convert_keras(model: Any, target: Path) -> None:
     signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
     function = tf.function(lambda x: tf.cast(model(x, training=False), tf.float32), input_signature=signature)
     try:
-        converted = openvino.convert_model(function.get_concrete_function())
+        concrete = function.get_concrete_function()
+        # named, because OpenVINO also returns sizes that were calculated on the way
+        converted = openvino.convert_model(concrete, output=[tensor.name for tensor in concrete.outputs])
         openvino.save_model(converted, str(target), compress_to_fp16=False)
     except _errors() as error:
         words = " ".join(str(error).split())[:200]
