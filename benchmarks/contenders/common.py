@@ -89,10 +89,10 @@ def serve(prepare: Callable[[Job], Callable[[], np.ndarray]], versions: Callable
     """
     job = Job(**{**json.loads(sys.argv[1]), "shape": tuple(json.loads(sys.argv[1])["shape"])})
     work = prepare(job)
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     labels = work()
-    seconds = time.perf_counter() - started
-    report: dict[str, Any] = {"seconds": seconds, "peak_mb": peak_mb(), "versions": versions()}
+    seconds, busy = time.perf_counter() - started, time.process_time() - busy
+    report: dict[str, Any] = {"seconds": seconds, "busy": busy, "peak_mb": peak_mb(), "versions": versions()}
     if labels.size:
         name = Path(job.folder) / f"{job.engine}-{job.classes}.npy"
         np.save(name, labels.astype(np.uint8))

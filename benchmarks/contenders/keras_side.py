@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,10 +16,9 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.spec import Decision, ModelSpec, Preparation
 from napari_medcnn.imaging.boxes import whole_box
-from napari_medcnn.imaging.patches import TilePlan, plan_tiles, stream_scores
+from napari_medcnn.imaging.patches import TilePlan, plan_tiles
 from napari_medcnn.imaging.pipeline import Prepared
 from napari_medcnn.imaging.record import Record
-from napari_medcnn.imaging.restore import LabelPainter
 
 Work = Callable[[], np.ndarray]
 NOTHING = np.empty(0, np.uint8)
@@ -93,21 +91,21 @@ def cut(data: np.ndarray, plan: TilePlan, corner: tuple[int, int, int]) -> np.nd
     return np.ascontiguousarray(data[plan.box(corner)])[None]
 
 
-def ours(job: Job, uncertainty: bool = False) -> Work:
-    """The product's own path: `engine.windows.segment` with a model opened on the CPU."""
-    from napari_medcnn.engine.loading import Loaded
+class Silent:
+    """A request that nobody watches or cancels."""
+
+    def check_cancel(self) -> None:
+        """Go on."""
+
+    def progress(self, done: float | None, words: str) -> None:
+        """Say nothing."""
+
+
+def our_path(job: Job, loaded: Any, uncertainty: bool = False) -> Work:
+    """The product's own path, `engine.windows.segment`, with an opened model."""
     from napari_medcnn.engine.windows import Outputs, Run, segment
 
-    class Silent:
-        def check_cancel(self) -> None:
-            """Nobody cancels."""
-
-        def progress(self, done: float | None, words: str) -> None:
-            """Nobody watches."""
-
-    prepared, model = ready(job), network(job)
-    loaded = Loaded(model, card(job), "cpu:0", 4 * model.count_params())
-    shape = (1, *plan_of(job).tile, 1)
+    prepared, shape = ready(job), (1, *plan_of(job).tile, 1)
     loaded.forward(shape)(np.zeros(shape, np.float32))
 
     def work() -> np.ndarray:
@@ -116,6 +114,14 @@ def ours(job: Job, uncertainty: bool = False) -> Work:
         return painter.labels
 
     return work
+
+
+def ours(job: Job, uncertainty: bool = False) -> Work:
+    """Our path on Keras and TensorFlow."""
+    from napari_medcnn.engine.loading import Loaded
+
+    model = network(job)
+    return our_path(job, Loaded(model, card(job), "cpu:0", 4 * model.count_params()), uncertainty)
 
 
 def bare(job: Job) -> Work:
@@ -154,43 +160,21 @@ def naive(job: Job) -> Work:
     return work
 
 
-def openvino(job: Job, precision: str = "f32") -> Work:
-    """OpenVINO behind the same windows and the same painter; TensorFlow is not loaded."""
-    import openvino as ov
+def openvino(job: Job, precision: str = "float32") -> Work:
+    """Our path on OpenVINO; TensorFlow is not loaded."""
+    from napari_medcnn.engine.backends.openvino_engine import OpenVinoNetwork
+    from napari_medcnn.engine.loading import Loaded
 
-    core = ov.Core()
-    model = core.read_model(str(job.converted))
-    model.reshape([1, *plan_of(job).tile, 1])
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"})
-    prepared, plan = ready(job), plan_of(job)
-    compiled(np.zeros((1, *plan.tile, 1), np.float32))
-
-    def work() -> np.ndarray:
-        def predict(window: np.ndarray) -> np.ndarray:
-            return compiled(window[None], share_inputs=True, share_outputs=True)[0][0]
-
-        painter = LabelPainter(prepared.record, card(job).decision)
-        for slab in stream_scores(prepared.data, plan, predict):
-            painter.add(slab)
-        return painter.labels
-
-    return work
+    network = OpenVinoNetwork(job.converted, precision)
+    return our_path(job, Loaded(network, card(job), "cpu:0", 0, kind="openvino"))
 
 
 def convert(job: Job) -> Work:
-    """Not a contender: write the network with a softmax at its end for OpenVINO, once."""
-    import keras
-    import openvino as ov
-    import tensorflow as tf
+    """Not a contender: write the network for OpenVINO, once."""
+    from napari_medcnn.engine.backends.openvino_engine import convert_keras
 
     def work() -> np.ndarray:
-        model = network(job)
-        whole = keras.Model(model.input, keras.layers.Softmax()(model.output))
-        folder = Path(job.folder) / f"saved-{job.classes}"
-        whole.export(
-            str(folder), verbose=False, input_signature=[tf.TensorSpec((1, *plan_of(job).tile, 1), tf.float32)]
-        )
-        ov.save_model(ov.convert_model(str(folder)), str(job.converted), compress_to_fp16=False)
+        convert_keras(network(job), job.converted)
         return NOTHING
 
     return work
@@ -202,7 +186,7 @@ ENGINES: dict[str, Callable[[Job], Work]] = {
     "bare": bare,
     "naive": naive,
     "openvino": openvino,
-    "openvino-bf16": lambda job: openvino(job, "bf16"),
+    "openvino-bf16": lambda job: openvino(job, "bfloat16"),
     "convert": convert,
 }
 
