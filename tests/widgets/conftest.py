@@ -201,7 +201,7 @@ def make_desk(make_napari_viewer_proxy, model_folder, orders, monkeypatch) -> It
     def make() -> Desk:
         viewer = make_napari_viewer_proxy(show=True)
         dock = dock_module.MedcnnDock(viewer, fake_engine.launch(orders))
-        dock.dialogs = dock.correcting._dialogs = Answers()
+        dock.dialogs = dock.correcting._dialogs = dock.running.managing.dialogs = Answers()
         viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
         desk = Desk(viewer, dock, orders)
         desks.append(desk)

@@ -109,6 +109,7 @@ class MedcnnDock(QWidget):
         self.showing.connect()
         self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
+        self.start.models.connect(self.running.managing.open)
         self.scan.item_chosen.connect(self.session.open_item)
         self.scan.preset.connect(self.viewing.use_preset)
         self.header.cancel_asked.connect(self.cancel)
@@ -172,7 +173,7 @@ class MedcnnDock(QWidget):
             return
         self._closed = True
         self.tasks.close()
-        self.running.managing.close()
+        self.running.close()
         self.session.shut_down()
         self.link.close()
         self.keymap.close()

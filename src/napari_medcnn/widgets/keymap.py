@@ -7,6 +7,7 @@ class that is painted without a word.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,7 @@ class KeyMap:
         self._viewer = viewer
         self._actions = actions
         self._mode = mode
+        self._bound: list[weakref.ref[Layer]] = []
         self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(key.key for key in KEYS)}
         for name, function in self._dispatch.items():
             viewer.bind_key(name, function, overwrite=True)
@@ -131,6 +133,7 @@ class KeyMap:
                 layer.bind_key(key, _nothing, overwrite=True)
         for name, function in self._dispatch.items():
             layer.bind_key(name, function, overwrite=True)
+        self._bound.append(weakref.ref(layer))
 
     def press(self, name: str) -> bool:
         """Do what a key does now; False if it does nothing in this mode."""
@@ -142,9 +145,14 @@ class KeyMap:
         return True
 
     def close(self) -> None:
-        """Give the keys back to napari."""
+        """Give the keys back to napari, those of layers that stay as well: what napari keeps would keep us."""
         for name in self._dispatch:
             self._viewer.bind_key(name, None)
+        for reference in self._bound:
+            layer = reference()
+            if layer is not None:
+                layer.keymap.clear()
+        self._bound.clear()
 
     def _row(self, name: str) -> Key | None:
         mode = self._mode()

@@ -10,10 +10,11 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.core.options import Engine
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.commands import remove_command, save_command, templates
 from napari_medcnn.io.packages import Package
-from napari_medcnn.verbs import models
+from napari_medcnn.verbs import engines, models
 from napari_medcnn.verbs.guard import relay
 from napari_medcnn.widgets.adding import Adding
 from napari_medcnn.widgets.ai_tab import AiTab
@@ -27,6 +28,7 @@ from napari_medcnn.widgets.run_options import ENGINES
 from napari_medcnn.widgets.tasks import Tasks
 
 MANAGE = "Managing models"
+OTHERS: tuple[Engine, ...] = ("onnx", "openvino")
 
 
 class Managing(QObject):
@@ -108,25 +110,26 @@ class Managing(QObject):
         if not isinstance(entry.model, Package):
             return
         missing = self._link.missing_engines()
-        engines = [name for name in ENGINES if name not in ("auto", "keras") and name not in missing]
-        if not engines:
+        names: list[Engine] = [name for name in OTHERS if name not in missing]
+        if not names:
             self._say("No other engine is installed. " + " ".join(f"{ENGINES[n]}: {w}." for n, w in missing.items()))
             return
         model, engine = entry.model, self._link.engine
 
         def work(cancel: Cancel) -> Events:
             lines = []
-            for index, name in enumerate(engines):
-                yield Progress(index / len(engines), f"Converting for {ENGINES[name]}, comparing and measuring")
-                body = {"model": str(model.path), "engine": name, "precision": "float32"}
+            for index, name in enumerate(names):
+                yield Progress(index / len(names), f"Converting for {ENGINES[name]}, comparing and measuring")
+                request = engines.PrepareEngineRequest(model.path, name)
                 try:
-                    reply = yield from relay(engine.run("prepare_engine", body, cancel))
+                    prepared = yield from relay(engines.prepare(request, cancel, engine))
                 except MedcnnError as error:
                     if cancel.is_set():
                         raise
                     lines.append(f"{ENGINES[name]}: {error}")
                 else:
-                    lines.append(faster_words(ENGINES[name], reply))
+                    sign = "✓" if prepared.equal else "✗"
+                    lines.append(f"{sign}  {prepared.words}")
             yield Result("\n".join(lines))
 
         self._start(work, self._end)
@@ -144,12 +147,12 @@ class Managing(QObject):
             else:
                 self._removed(None)
             return
-        verb: Any = models
-        request = verb.RemoveRequest(model.path)
-        self._start(lambda cancel: verb.remove(request, cancel), self._removed)
+        request, engine = models.RemoveRequest(model.path), self._link.engine
+        self._start(lambda cancel: models.remove(request, cancel, engine), self._removed)
 
-    def _removed(self, _value: object) -> None:
-        self._end("Removed.")
+    def _removed(self, removed: models.Removed | None) -> None:
+        where = "" if removed is None else f" Its files lie in {removed.kept}, in case you want it back."
+        self._end(f"Removed.{where}")
         self.changed.emit()
 
     # ---- new models ----------------------------------------------------------------------------------------------
@@ -220,18 +223,3 @@ def tested_words(reply: Mapping[str, Any]) -> str:
     where = f" on {reply['device']}" if reply.get("device") else ""
     exactly = "the same as" if difference == 0 else f"within {difference:.1g} of"
     return f"✓  Self-test passed{where}: the answer to the model's own test input is {exactly} the recorded one."
-
-
-def faster_words(name: str, reply: Mapping[str, Any]) -> str:
-    """Return what became of the check of one engine."""
-    parity, seconds = reply.get("parity") or {}, reply.get("seconds") or {}
-    name = str(reply.get("engine") or name)
-    name = ENGINES.get(name, name)
-    difference, allowed = float(parity.get("largest_difference", 0)), float(parity.get("tolerance", 0))
-    if not parity.get("ok"):
-        return f"✗  {name}: another answer than Keras (differs by {difference:.1g}, allowed {allowed:.1g}); not used."
-    before, after = float(seconds.get("keras", 0)), float(seconds.get("other", 0))
-    ratio = f", {before / after:.1f} times as fast" if before and after else ""
-    use = "Automatic uses it." if reply.get("faster") else "Not faster here: Automatic stays with Keras."
-    times = f"{after:.3g} s instead of {before:.3g} s{ratio}"
-    return f"✓  {name}: the same answer as Keras (differs by {difference:.1g}); {times}. {use}"

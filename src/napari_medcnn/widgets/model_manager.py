@@ -10,6 +10,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
+from napari_medcnn.core import paths
 from napari_medcnn.core.command import CommandModel
 from napari_medcnn.io.packages import Package
 from napari_medcnn.widgets.model_card import name_of, title_of
@@ -28,8 +29,12 @@ class Entry:
 
     @property
     def removable(self) -> bool:
-        """Shipped models stay: they come back with the next installation anyway."""
-        return not (isinstance(self.model, Package) and self.model.shipped)
+        """Only what lies in the user's own models can be taken away: shipped ones would come back by themselves."""
+        return isinstance(self.model, CommandModel) or self._is_own
+
+    @property
+    def _is_own(self) -> bool:
+        return isinstance(self.model, Package) and self.model.path.parent == paths.user_models()
 
     def cells(self) -> tuple[str, ...]:
         """Return the words of each column."""
@@ -38,7 +43,7 @@ class Entry:
             return (model.title, _TASKS["segmentation"], "", model.licence, "", "your program")
         spec = model.spec
         task = f"{_TASKS[spec.task]}, {spec.preparation.dimensions}D"
-        origin = "shipped" if model.shipped else "yours"
+        origin = "shipped" if model.shipped else "yours" if self._is_own else "a folder"
         return (title_of(model), task, size_words(self.size), spec.licence, spec.sha256[:12], origin)
 
     def place(self) -> str:
@@ -174,7 +179,9 @@ class ModelManager(QDialog):
         self.faster.setEnabled(package and not self._busy)
         removable = entry is not None and entry.removable
         self.remove.setEnabled(removable and not self._busy)
-        self.remove.setToolTip("" if removable or entry is None else "Comes with the program and stays")
+        self.remove.setToolTip(
+            "" if removable or entry is None else "Comes with the program, or lies in another folder"
+        )
         for widget in (self.add_file, self.add_folder, self.add_command):
             widget.setEnabled(not self._busy)
         self.cancel.setVisible(self._busy)

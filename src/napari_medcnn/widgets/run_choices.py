@@ -118,6 +118,11 @@ class RunChoices(QObject):
         self._show_regions(region.name)
         self.changed.emit()
 
+    def close(self) -> None:
+        """Follow the window no longer."""
+        self._soon.stop()
+        self._layers.changed.disconnect(self._soon.start)
+
     def stop_drawing(self) -> None:
         """Drags move the picture again."""
         if self._layers.is_drawing:

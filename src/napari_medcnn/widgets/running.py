@@ -114,6 +114,11 @@ class Running(QObject):
                 self._tab.show_progress(None, "Cancelling")
                 task.cancel()
 
+    def close(self) -> None:
+        """The dock goes: nothing starts any more."""
+        self.choices.close()
+        self.managing.close()
+
     def as_command(self) -> str:
         """Return the command line that makes this result again; InputError where there is none."""
         return as_command(self._last())

@@ -20,6 +20,7 @@ class StartPage(QWidget):
     open_folder = Signal()
     sample = Signal(str)
     check = Signal()
+    models = Signal()
     recover = Signal(object)
     discard = Signal(object)
 
@@ -43,6 +44,8 @@ class StartPage(QWidget):
         layout.addWidget(line())
         self.check_button = button("Check this computer", self.check.emit, "Graphics, disk, AI engine, in words")
         layout.addWidget(self.check_button)
+        self.models_button = button("Models...", self.models.emit, "All models: import, test, remove")
+        layout.addWidget(self.models_button)
         layout.addStretch(1)
         layout.addWidget(Text(RESEARCH_USE))
 
