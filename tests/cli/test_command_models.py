@@ -154,3 +154,15 @@ def test_an_error_names_its_file_once(tmp_path: Path, medcnn) -> None:
     ran = medcnn("predict", "-m", model, tmp_path / "gone.nii.gz", "-o", tmp_path / "out")
     (line,) = [line for line in ran.err.splitlines() if line.startswith("medcnn: ")]
     assert line.count("gone.nii.gz") == 1 and "nothing is there" in line
+
+
+def test_a_package_of_ones_own_is_removed_and_kept(tmp_path: Path, medcnn) -> None:
+    from napari_medcnn.core import paths
+
+    package(paths.user_models(), segmenter("own"))
+    assert "own" in [m["name"] for m in medcnn("models", "--json").json["models"]]
+    ran = medcnn("models", "--remove", "own")
+    assert ran.code == 0 and "kept in" in ran.out
+    assert "own" not in [m["name"] for m in medcnn("models", "--json").json["models"]]
+    shipped = medcnn("models", "--remove", "retina-vessels")
+    assert shipped.code == 1 and "only your own" in shipped.err

@@ -16,7 +16,7 @@ from napari_medcnn.engine.prepare import Source, open_source, prepare
 from napari_medcnn.engine.runtime import Runtime, installed, light_runtime, load_runtime, missing
 from napari_medcnn.engine.trust import sha256_of, trust
 from napari_medcnn.errors import InputError, ModelError
-from napari_medcnn.io.packages import read_package
+from napari_medcnn.io.packages import Package, read_package
 
 Check = Callable[[], None]
 
@@ -55,6 +55,7 @@ class ModelCache:
         self._runtimes: dict[EngineName, Runtime] = {} if runtime is None else {"keras": runtime}
         self._cap = cap_bytes
         self._models: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
+        self._packages: dict[Path, tuple[tuple[tuple[Any, ...], ...], Package]] = {}
         self.verdicts = Verdicts()
 
     def runtime(self, kind: EngineName) -> Runtime:
@@ -114,9 +115,9 @@ class ModelCache:
         return Plan(source, kind, precision, runtime, notes)
 
     def source(self, body: dict[str, Any]) -> Source:
-        """Read what a request names; every sha256 of a package is compared each time."""
+        """Read what a request names; every sha256 of a package is compared whenever one of its files changed."""
         path = Path(str(body["model"]))
-        package = None if "spec" in body else read_package(path)
+        package = None if "spec" in body else self._package(path)
         spec = package.spec if package else ModelSpec.from_json(body["spec"], sha256_of(path))
         weights = package.weights if package else path
         names = body.get("code") or ()
@@ -124,6 +125,16 @@ class ModelCache:
             self.runtime("keras")  # such code imports Keras
         code = trust(names)
         return Source(spec, weights, package, code, spec.sha256 or sha256_of(weights))
+
+    def _package(self, path: Path) -> Package:
+        """Open a package, or take it as it was opened: reading its card costs more than running a small model."""
+        if not path.is_dir():
+            return read_package(path)
+        state = _state(path)
+        if path in self._packages and self._packages[path][0] == state:
+            return self._packages[path][1]
+        self._packages[path] = (state, read_package(path))
+        return self._packages[path][1]
 
     def open(self, plan: Plan, device: str) -> Loaded:
         """Return the opened model of a plan."""
@@ -148,6 +159,7 @@ class ModelCache:
     def clear(self) -> None:
         """Forget all models."""
         self._models.clear()
+        self._packages.clear()
         if "keras" in self._runtimes:
             import keras
 
@@ -200,3 +212,9 @@ class ModelCache:
                 f"({verdict.words()}), so it is refused; choose the engine auto and the precision float32"
             )
         return ()
+
+
+def _state(folder: Path) -> tuple[tuple[Any, ...], ...]:
+    """Return what changes with any file of a folder; the time of the last change (ctime) cannot be set back."""
+    found = [(file.name, file.lstat()) for file in sorted(folder.iterdir())]
+    return tuple((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in found)
