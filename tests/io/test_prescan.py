@@ -13,6 +13,7 @@ import pytest
 from keras_files import HDF5_HEAD, conv, functional, layer, write_keras
 from napari_medcnn.errors import IncompleteFileError, ModelError, UnsafeModelError
 from napari_medcnn.io.keras_classes import LAYERS, REFUSED
+from napari_medcnn.io.packages import read_package
 from napari_medcnn.io.prescan import check_keras_file
 
 
@@ -90,6 +91,30 @@ def test_rows_52_and_55_a_custom_layer_is_named_and_opens_only_when_trusted(file
     assert "\n" not in str(error.value)
     for trusted in ("Gate", "their_code>Gate"):
         assert check_keras_file(file, allowed_custom=(trusted,))["custom"] == [trusted]
+
+
+def test_row_53_other_formats_name_the_exact_way_to_bring_them_over(tmp_path: Path) -> None:
+    """Also where they are given as a package: ``medcnn models --add`` and ``predict -m``."""
+    old = tmp_path / "old.h5"
+    old.write_bytes(HDF5_HEAD + b"rest")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    (saved / "saved_model.pb").write_bytes(b"x")
+    torch = tmp_path / "net.pt"
+    with zipfile.ZipFile(torch, "w") as archive:
+        archive.writestr("net/data.pkl", b"x")
+    bare = tmp_path / "net.pth"
+    bare.write_bytes(b"\x80\x02rest")
+    for path, words in (
+        (old, r"load_model\('old\.h5', compile=False\)\.save\('old\.keras'\)"),
+        (saved, r"tf2onnx\.convert --saved-model saved --output saved\.onnx; then: medcnn models --add saved\.onnx"),
+        (saved / "saved_model.pb", r"^saved: this is a TensorFlow SavedModel"),
+        (torch, r"torch\.onnx\.export\(model\.eval\(\), example, 'net\.onnx'"),
+        (bare, r"pickle .*runs code"),
+    ):
+        for look in (check_keras_file, read_package):
+            with pytest.raises(ModelError, match=words):
+                look(path)
 
 
 def test_row_53_other_formats_say_what_to_do(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+import onnx_files
 from keras_files import conv, functional, layer, write_keras
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.packages import read_package
@@ -52,6 +53,21 @@ def choose(box, text: str) -> None:
             return
         QTest.keyClick(box, Qt.Key.Key_Down)
     assert box.currentText().startswith(text)
+
+
+@pytest.mark.gui
+def test_an_onnx_network_gets_the_same_form(desk, own: Path, tmp_path: Path) -> None:
+    ask(desk, onnx_files.unet(tmp_path / "Liver net.onnx", 3, 1, 2, end="Softmax", size=(16, 32, 32)))
+    desk.until(lambda: desk.dock.running.adding.form is not None)
+    form = desk.dock.running.adding.form
+    desk.until(form.isVisible)
+    assert form.name.text() == "Liver net" and form.finds.currentData() == "segmentation"
+    assert form.classes.toPlainText() == "background\nClass 1" and not form.exclusive.isVisible()
+    assert form.window_size.text() == "16 x 32 x 32" and not form.window_size.isEnabled()
+    choose(form.values, "each image: mean 0")
+    desk.click(form.add)
+    desk.until(lambda: (own / "liver-net" / "weights.onnx").exists())
+    assert read_package(own / "liver-net").layout == "first"
 
 
 @pytest.mark.gui

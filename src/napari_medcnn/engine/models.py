@@ -151,7 +151,7 @@ class ModelCache:
 
     def prepare(self, source: Source, kind: EngineName, precision: str, check: Check) -> Verdict:
         """Convert and compare anew; see `prepare.prepare`."""
-        self.runtime(kind)
+        self.runtime(self._asked(source, kind))
         native = source.native
         reference = self.runtime(native) if installed(native) else self.runtime(kind)
         return prepare(source, kind, precision, reference, self.verdicts, check)

@@ -1,4 +1,4 @@
-"""What a bare ``.keras`` or ``.onnx`` file does not say about itself: the questions, a draft of the answers, and the card they give.
+"""What a bare network does not say about itself: the questions, a draft of the answers, and the card they give.
 
 What the file tells is read without any engine; what it cannot tell is asked, never guessed.
 """
