@@ -190,23 +190,21 @@ def orders(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_desk(make_napari_viewer_proxy, model_folder, orders, monkeypatch) -> Iterator[Callable[[], Desk]]:
-    import fake_engine
+def desk_of(make_napari_viewer_proxy, orders) -> Iterator[Callable[[Any], Desk]]:
+    """Open a window with a dock whose engine is started in a given way, None for the real one."""
     from napari_medcnn.widgets import dock as dock_module
-    from napari_medcnn.widgets.engine_link import Preferences
 
-    monkeypatch.setattr(dock_module, "read_preferences", lambda: Preferences(model_folder=str(model_folder)))
     desks = []
 
-    def make() -> Desk:
+    def make(launch: Any) -> Desk:
         viewer = make_napari_viewer_proxy(show=True)
-        dock = dock_module.MedcnnDock(viewer, fake_engine.launch(orders))
+        dock = dock_module.MedcnnDock(viewer, launch)
         dock.dialogs = dock.correcting._dialogs = dock.running.managing.dialogs = Answers()
         viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
         desk = Desk(viewer, dock, orders)
         desks.append(desk)
         desk.qt_window.resize(1200, 760)
-        desk.until(lambda: dock.link.engine.state == "ready")
+        desk.until(lambda: dock.link.engine.state == "ready", 60)
         desk.until(lambda: not dock.tasks.names() and not len(viewer.layers))
         return desk
 
@@ -215,6 +213,16 @@ def make_desk(make_napari_viewer_proxy, model_folder, orders, monkeypatch) -> It
         desk.dock.shut_down()
         desk.dock.link.engine.close()
         desk.__dict__.clear()  # pytest keeps what a test was given; the viewer must be free to go
+
+
+@pytest.fixture
+def make_desk(desk_of, model_folder, orders, monkeypatch) -> Callable[[], Desk]:
+    import fake_engine
+    from napari_medcnn.widgets import dock as dock_module
+    from napari_medcnn.widgets.engine_link import Preferences
+
+    monkeypatch.setattr(dock_module, "read_preferences", lambda: Preferences(model_folder=str(model_folder)))
+    return lambda: desk_of(fake_engine.launch(orders))
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_an_onnx_network_gets_the_same_form(desk, own: Path, tmp_path: Path) -> 
     assert form.window_size.text() == "16 x 32 x 32" and not form.window_size.isEnabled()
     choose(form.values, "each image: mean 0")
     desk.click(form.add)
-    desk.until(lambda: (own / "liver-net" / "weights.onnx").exists())
+    desk.until(lambda: desk.dock.ai.model is not None and desk.dock.ai.model.spec.name == "liver-net")
     assert read_package(own / "liver-net").layout == "first"
 
 

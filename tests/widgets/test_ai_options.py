@@ -116,7 +116,7 @@ def test_drawing_ends_with_escape_and_nothing_is_drawn_any_more(lab) -> None:
     options = lab.dock.ai.options
     lab.click(options.fold)
     lab.click(options.draw)
-    assert options.draw.text() == "Stop drawing"
+    assert options.draw.text() == "Done"
     lab.key(Qt.Key.Key_Escape)
     assert options.draw.text() == "Draw" and not lab.dock.layers.is_drawing
     x, y = lab.centre()

@@ -28,7 +28,8 @@ def fit_line(item: FitItem) -> str:
 
 def fit_lines(items: tuple[FitItem, ...]) -> list[str]:
     """Return a line for everything to look at, and one line for all that suits."""
-    suits = " · ".join(f"{item.topic}: {item.text}" for item in items if item.level == "ok")
+    told = [item for item in items if item.level == "ok" and item.topic != "Trained on"]  # the card says that
+    suits = " · ".join(f"{item.topic}: {item.text}" for item in told)
     return [fit_line(item) for item in items if item.level != "ok"] + ([f"{SIGNS['ok']}  {suits}"] if suits else [])
 
 

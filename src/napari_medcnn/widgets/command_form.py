@@ -14,6 +14,7 @@ from napari_medcnn.errors import InputError
 from napari_medcnn.widgets.parts import GAP, Choice, Text, column, form
 
 _TO_FILL = re.compile(r"\b[A-Z][A-Z_]{4,}\b")
+_WIDTH = 560
 EXPLAINED = (
     "A program that is installed on this computer runs as a model: MedCNN writes the scan to a file, starts the "
     "program, and reads the mask back. Change what stands in capitals."
@@ -29,7 +30,9 @@ class CommandForm(QDialog):
         self.command: CommandModel | None = None
         self._templates = templates
         layout = column(self, margin=2 * GAP)
-        layout.addWidget(Text(EXPLAINED))
+        explained = Text(EXPLAINED)
+        explained.setMinimumWidth(_WIDTH)  # wrapped text asks for its height at its smallest width
+        layout.addWidget(explained)
         self._form = form()
         layout.addLayout(self._form)
         self.template = Choice()
@@ -38,18 +41,20 @@ class CommandForm(QDialog):
         self._row("Begin with", self.template)
         self.name = self._row("Short name", QLineEdit())
         self.title = self._row("Title", QLineEdit())
-        self.arguments = self._lines("Program and arguments", 6, "One per line; the program first")
+        self.arguments = self._lines("Program and arguments", 7, "One per line; the program first")
         words = "\n".join(f"{{{word}}}: {meaning}" for word, meaning in PLACEHOLDERS.items())
         self.arguments.setToolTip(f"In the arguments:\n{words}")
         self.channels = self._lines("Channels", 2, "One per line; a single line for a plain scan")
-        self.classes = self._lines("Class names", 3, "One per line, in the order of their numbers; empty if it says so")
+        self.classes = self._lines("Class names", 2, "One per line, by number; empty if the program names them")
         self.settings = self._lines("Settings", 2, "NAME=VALUE, one per line; set for the program only")
         self.licence = self._row("Licence", QLineEdit())
         self.note = Text("")
+        self.note.setMinimumWidth(_WIDTH)
         layout.addWidget(self.note)
         self.error = Text("")
-        self.error.setMinimumWidth(480)
+        self.error.setMinimumWidth(_WIDTH)
         layout.addWidget(self.error)
+        layout.addStretch(1)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.save = buttons.addButton("Save", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self._accept)
@@ -57,7 +62,7 @@ class CommandForm(QDialog):
         layout.addWidget(buttons)
         self.template.currentIndexChanged.connect(self._fill)
         self._fill(0)
-        self.resize(560, self.sizeHint().height())
+        self.resize(620, 600)
 
     def made(self) -> CommandModel:
         """Return what stands in the form; InputError names what cannot be used."""
@@ -98,6 +103,7 @@ class CommandForm(QDialog):
         self.classes.setPlainText("\n".join(template.labels.names))
         self.settings.setPlainText("\n".join(f"{key}={value}" for key, value in template.environment))
         self.licence.setText(template.licence)
+        self.licence.setCursorPosition(0)
         self.note.setText(template.note)
         self.note.setVisible(bool(template.note))
         self.error.setText("")
@@ -106,6 +112,7 @@ class CommandForm(QDialog):
         field = QPlainTextEdit()
         field.setFixedHeight(field.fontMetrics().lineSpacing() * rows + 14)
         field.setTabChangesFocus(True)
+        field.setStyleSheet("QPlainTextEdit { border: 1px solid gray; }")
         field.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         field.setPlaceholderText(hint)
         field.setToolTip(hint)

@@ -77,7 +77,10 @@ class Layers(QObject):
 
     def add_beside(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
         """Add one more scan to the open one, hidden; it goes with the case."""
-        return self._add_images([(data, {**kwargs, "visible": False}, kind) for data, kwargs, kind in parts])
+        active = self._viewer.layers.selection.active
+        added = self._add_images([(data, {**kwargs, "visible": False}, kind) for data, kwargs, kind in parts])
+        self.select(active)
+        return added
 
     def _add_images(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
         added = tuple(self._add(Image(data, **kwargs)) for data, kwargs, _ in parts)
@@ -102,8 +105,10 @@ class Layers(QObject):
     def add_mask_beside(self, part: LayerTuple, labels: LabelSet) -> Labels:
         """Add the mask of another scan: it is shown and can be saved, the tools do not act on it."""
         data, kwargs, _ = part
+        active = self._viewer.layers.selection.active
         layer = self._add(Labels(data, **{**kwargs, "colormap": colormap_of(labels)}))
         layer.editable = False
+        self.select(active)
         return layer
 
     def discard_masks_beside(self) -> None:

@@ -9,7 +9,7 @@ from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.io.packages import Package
 
-_CUT = 160
+_CUT = 90
 
 
 def name_of(model: Package | CommandModel) -> str:

@@ -86,7 +86,7 @@ class ModelManager(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Models")
-        self.resize(780, 420)
+        self.resize(900, 420)
         self._entries: tuple[Entry, ...] = ()
         self._busy = False
         layout = column(self, margin=2 * GAP)

@@ -150,7 +150,7 @@ class ResultView(QWidget):
     def _finish(self, result: Segmentation | Classification) -> None:
         seconds = sum(result.provenance.seconds.values())
         device = result.provenance.device
-        self.made.setText(f"{device}, {seconds:.1f} s" if device and seconds else device)
+        self.made.setText(f"{device}, {seconds:.1f}\N{NO-BREAK SPACE}s" if device and seconds else device)
         self.made.setVisible(bool(device))
         self.warnings.setText("\n".join(f"!  {text}" for text in result.warnings))
         self.warnings.setVisible(bool(result.warnings))

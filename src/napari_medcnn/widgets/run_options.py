@@ -45,7 +45,6 @@ class RunOptions(QWidget):
         inner.addLayout(self._form)
         self.engine = self._choice("Engine", ENGINES, "Automatic takes a faster one only after it was found equal")
         self.precision = self._choice("Exactness", PRECISIONS, "Faster is a little less exact")
-        self.slices = self._choice("Slices", SLICES, "Which slices of a volume the model sees")
         self.doubt = self._choice("Uncertainty", DOUBTS, "A map of where the model is undecided")
         self.doubt.currentIndexChanged.connect(lambda _i: self._follow_doubt())
         self.region = Choice()
@@ -59,6 +58,7 @@ class RunOptions(QWidget):
         both.setStretch(0, 1)
         where.setLayout(both)
         self._add("Only inside", self.region, where)
+        self.slices = self._choice("Slices", SLICES, "Which slices of a volume the model sees")
         self.region_words = Text("")
         inner.addWidget(self.region_words)
         self.flips = self._tick("Also run mirrored, and average", "Slower and a little better; the card allows it")
@@ -123,7 +123,7 @@ class RunOptions(QWidget):
     def show_drawing(self, drawing: bool) -> None:
         """Say on the button whether a drag draws."""
         self.draw.setChecked(drawing)
-        self.draw.setText("Stop drawing" if drawing else "Draw")
+        self.draw.setText("Done" if drawing else "Draw")
 
     # ---- what is wanted ------------------------------------------------------------------------------------------
 

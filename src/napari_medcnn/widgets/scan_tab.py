@@ -77,6 +77,8 @@ class ScanTab(QWidget):
         self.presets.setSpacing(GAP)
         layout.addLayout(self.presets)
         layout.addStretch(1)
+        self.shown_title = Text("Shown scan", bold=True)
+        layout.addWidget(self.shown_title)
         self.shown = Choice()
         self.shown.setAccessibleName("Shown scan")
         self.shown.setToolTip("Which of the open scans is seen; the first is the one that masks are drawn on")
@@ -98,7 +100,8 @@ class ScanTab(QWidget):
         for title in titles:
             self.shown.addItem(title)
         self.shown.blockSignals(False)
-        self.shown.setVisible(len(titles) > 1)
+        for widget in (self.shown, self.shown_title):
+            widget.setVisible(len(titles) > 1)
 
     def show_found(self, found: Found | None) -> None:
         """List what a folder holds; a single item needs no list."""
