@@ -1,7 +1,7 @@
 """How the shipped model `pneumonia-cxr` was trained: a small network for PneumoniaMNIST (28 x 28, CC BY 4.0).
 
     python recipes/pneumonia_cxr.py DATA OUT --compare    # short runs of the candidates, choose by the worst case
-    python recipes/pneumonia_cxr.py DATA OUT              # trains four networks, a quarter of an hour on one core
+    python recipes/pneumonia_cxr.py DATA OUT              # trains four networks: 10 minutes of one core each, busy
     python recipes/pneumonia_cxr.py DATA OUT --evaluate   # writes OUT/final.keras and OUT/scores.json
 
 DATA holds pneumoniamnist_trainval.npz. A network that exists in OUT is not trained again. The training pictures, less
