@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging import intensity
@@ -207,3 +208,12 @@ def test_channel_weights_by_hand():
         intensity.weigh_channels(data, (1.0,))
     with pytest.raises(InputError):
         intensity.local_contrast(data, 0.0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 200), (150, 33)])
+@pytest.mark.parametrize("sigma", [2.0, 30.0])
+def test_the_wide_blur_is_the_sum_that_scipy_takes(shape, sigma):
+    plane = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    expected = ndimage.gaussian_filter(plane.astype(float), sigma, mode="constant", truncate=3.0)
+    np.testing.assert_allclose(intensity._blur(plane, sigma), expected, rtol=2e-5, atol=2e-4)
+    assert intensity._blur(plane, sigma).dtype == np.float32
