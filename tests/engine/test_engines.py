@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +21,7 @@ from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.engine import parity
 from napari_medcnn.engine.backends import finish, openvino_engine
-from napari_medcnn.engine.loading import Loaded, self_test
+from napari_medcnn.engine.loading import self_test
 from napari_medcnn.engine.models import ModelCache
 from napari_medcnn.engine.networks import unet
 from napari_medcnn.engine.parity import Verdicts, compare
@@ -363,6 +362,38 @@ def test_an_onnx_package_runs_without_keras(tmp_path: Path) -> None:
     assert ran.stdout == "ONNX onnxruntime" and "NETWORK" not in ran.stderr, ran.stderr
 
 
+_ONLY = """
+import importlib.util, sys
+absent = set(sys.argv[3].split(","))
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name in absent else real(name, package)
+from napari_medcnn.engine.models import ModelCache
+from napari_medcnn.engine.runtime import engines
+from napari_medcnn.errors import MissingExtraError
+import numpy as np
+loaded = ModelCache().get({"model": sys.argv[1]}, "cpu:0")
+loaded.forward((1, 8, 8, 8, 1))(np.zeros((1, 8, 8, 8, 1), np.float32))
+try:
+    ModelCache().get({"model": sys.argv[2]}, "cpu:0")
+except MissingExtraError as error:
+    sys.stdout.write(f"{loaded.engine.split()[0]}|{[n for n, here in engines().items() if here]}|{error}")
+"""
+
+
+@pytest.mark.parametrize(("only", "absent"), [("onnx", "openvino"), ("openvino", "onnxruntime")])
+def test_an_installation_without_tensorflow_runs_onnx_packages(
+    tmp_path: Path, keras_package: Path, only: str, absent: str
+) -> None:
+    """Row 48: and for a Keras package it names the one command."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _ONLY, str(make_onnx(tmp_path)), str(keras_package), f"keras,tensorflow,{absent}"],
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    engine, here, words = ran.stdout.split("|")
+    assert engine in ("ONNX", "OpenVINO") and here == f"['{only}']"
+    assert "keras and tensorflow" in words and 'pip install "napari-medcnn[engine]"' in words
+
+
 def test_converting_sends_nothing(keras_package: Path) -> None:
     """OpenVINO's converter has statistics of its own; they are never loaded."""
     ran = alone(keras_package, "openvino")
@@ -370,7 +401,12 @@ def test_converting_sends_nothing(keras_package: Path) -> None:
     assert ran.stdout.startswith("OpenVINO") and "telemetry" not in ran.stdout.replace("openvino.tools", "")
 
 
-def test_verdicts_live_in_the_private_folder(own_home: Path) -> None:
+def test_converted_models_of_older_versions_go(cache, keras_package: Path, own_home: Path) -> None:
+    sha = cache.source(body(keras_package)).sha256
+    old = own_home / "engines" / f"{sha[:32]}-openvino-2025.0.0-float32"
+    other = own_home / "engines" / f"{'0' * 32}-openvino-2025.0.0-float32"
+    for folder in (old, other):
+        folder.mkdir(parents=True)
+    cache.prepare(cache.source(body(keras_package)), "openvino", "float32", lambda: None)
+    assert not old.exists() and other.exists()
     assert Verdicts().folder == own_home / "engines"
-    assert not Verdicts().any_faster()
-    assert isinstance(Loaded, type) and os.environ["MEDCNN_HOME"] == str(own_home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -172,6 +173,26 @@ def test_release_mid_forward_ends_the_process(engine: Engine, long_body: dict) -
     while Path(f"/proc/{pid}").exists() and time.monotonic() - started < 5:
         time.sleep(0.02)
     assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_hello_comes_at_once_and_keras_follows_while_nobody_waits() -> None:
+    """A window that was opened finds TensorFlow there when the first run comes."""
+    idle = Engine(Launch())
+    try:
+        started = time.monotonic()
+        idle.start()
+        while idle.state != "ready":
+            time.sleep(0.02)
+            assert time.monotonic() - started < 30
+        maps = Path(f"/proc/{idle.pid}/maps")
+        assert "_pywrap_tensorflow" not in maps.read_text()
+        assert idle.hello["engines"]["keras"] is True and "tensorflow" in idle.hello["versions"]
+        while "tensorflow" not in maps.read_text():
+            time.sleep(0.1)
+            assert time.monotonic() - started < 90
+    finally:
+        idle.close()
 
 
 def test_row_48_a_backend_that_is_not_installed_is_named(package_3d: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.engine.backends import EngineName, Float32, Forward
+from napari_medcnn.engine.weights import check_room
 from napari_medcnn.errors import ModelError
 from napari_medcnn.io.onnx_header import check_onnx_file
 from napari_medcnn.io.packages import Package, load_tests
@@ -37,8 +38,6 @@ class Loaded:
         sha256 by name of the trusted modules it was opened with.
     kind, engine
         What runs it, and in words with versions.
-    notes
-        What a person should know about that choice.
     """
 
     model: Any
@@ -49,7 +48,6 @@ class Loaded:
     code: dict[str, str] = field(default_factory=dict)
     kind: EngineName = "keras"
     engine: str = ""
-    notes: tuple[str, ...] = ()
     _compiled: OrderedDict[tuple[int, ...], Forward] = field(default_factory=OrderedDict)
 
     def forward(self, shape: tuple[int, ...]) -> Forward:
@@ -102,6 +100,7 @@ def open_onnx(weights: Path, spec: ModelSpec, device: str, package: Package | No
     from napari_medcnn.engine.backends.onnx_engine import OnnxNetwork
 
     first = channels_first(weights, package)
+    check_room(weights)
     network = OnnxNetwork(weights, device, first)
     return fitting(Loaded(network, spec, device, weights.stat().st_size, package, code, "onnx"))
 
@@ -114,6 +113,7 @@ def open_openvino(
 
     onnx = weights.suffix == ".onnx"
     first = onnx and channels_first(weights, package)
+    check_room(weights if onnx else weights.with_suffix(".bin"))
     size = (weights if onnx else weights.with_suffix(".bin")).stat().st_size
     network = OpenVinoNetwork(weights, precision, first)
     return fitting(Loaded(network, spec, "cpu:0", size, package, code, "openvino"))

@@ -146,7 +146,6 @@ class ModelCache:
             loaded.engine = plan.runtime.engine(plan.kind, plan.precision)
             self._models[kept] = loaded
         self._models.move_to_end(kept)
-        self._models[kept].notes = plan.notes
         return self._models[kept]
 
     def prepare(self, source: Source, kind: EngineName, precision: str, check: Check) -> Verdict:

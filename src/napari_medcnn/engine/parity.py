@@ -187,6 +187,9 @@ class Verdicts:
             if target.exists():
                 os.replace(target, temporary / "old")
             os.replace(inside, target)
+            for old in self.folder.glob(f"{sha256[:32]}-{engine}-*-{precision}"):  # of other versions of the engine
+                if old != target:
+                    shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -36,15 +36,34 @@ def check_weights(path: Path, free_bytes: int | None = None) -> int:
     """
     with zipfile.ZipFile(path) as archive:
         size = archive.getinfo(_MEMBER).file_size
-        free = free_memory_bytes() if free_bytes is None else free_bytes
-        # the file is held once, the weights twice while they are copied into the network
-        if free is not None and 3 * size > free:
-            raise ModelError(
-                f"{path.name}: needs about {3 * size / 2**20:.0f} MB of memory, {free / 2**20:.0f} MB are free; "
-                "close other programs"
-            )
+        check_room(path, size, free_bytes)
         content = io.BytesIO(archive.read(_MEMBER))
     return check_hdf5(content, path.name, size)
+
+
+def check_room(path: Path, size: int | None = None, free_bytes: int | None = None) -> None:
+    """Refuse a model whose weights do not fit into the memory that is free.
+
+    Parameters
+    ----------
+    size
+        Bytes of the weights; None is those of the file.
+    free_bytes
+        As in `check_weights`.
+
+    Raises
+    ------
+    ModelError
+        The message says how much is needed.
+    """
+    size = path.stat().st_size if size is None else size
+    free = free_memory_bytes() if free_bytes is None else free_bytes
+    # the file is held once, the weights twice while they are copied into the network
+    if free is not None and 3 * size > free:
+        raise ModelError(
+            f"{path.name}: needs about {3 * size / 2**20:.0f} MB of memory, {free / 2**20:.0f} MB are free; "
+            "close other programs"
+        )
 
 
 def check_hdf5(content: io.BytesIO, name: str, size: int) -> int:
