@@ -114,8 +114,8 @@ def predict(
     volume
         A scan, or the path of one; or a list of them, the channels of one case, on the grid of the first.
     model
-        Name or path of a package, the name of one of your programs (``medcnn models``), a ``.keras`` file, or a
-        ``keras.Model`` in memory; the last two need `spec`.
+        Name or path of a package, the name of one of your programs (``medcnn models``), a ``.keras`` or ``.onnx``
+        file, or a ``keras.Model`` in memory; the last three need `spec`.
     code
         Python files or modules with the model's custom layers.  They are run: name only what you trust.
     spec
@@ -245,11 +245,11 @@ def _options(options: PredictOptions | None, changes: dict[str, Any]) -> Predict
 
 def _package(model: Any, spec: ModelSpec | None, stack: ExitStack) -> Path | str:
     """Return a package for whatever names a model; those made for this run go with `stack`."""
-    if isinstance(model, str | Path) and Path(model).suffix.lower() != ".keras":
+    if isinstance(model, str | Path) and Path(model).suffix.lower() not in (".keras", ".onnx"):
         return model
     in_memory = not isinstance(model, str | Path)
     if in_memory and not callable(getattr(model, "save", None)):
-        raise ModelError(f"model: expected a package, a .keras file or a keras.Model, got {type(model).__name__}")
+        raise ModelError(f"model: expected a package, a .keras or .onnx file or a keras.Model, got {type(model).__name__}")
     if spec is None:
         raise ModelError(
             "model: a network without a package does not say how scans are prepared for it; pass spec=ModelSpec(...)."

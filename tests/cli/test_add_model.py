@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import onnx_files
 from cases import REPOSITORY
 from keras_files import conv, functional, layer, write_keras
 from napari_medcnn.io.packages import read_package
@@ -43,6 +44,24 @@ def test_without_answers_it_says_which_are_missing_and_gives_a_template(bare: Pa
     assert added.code == 0 and "Added my-net" in added.out
     listed = medcnn("models", "--json").json["models"]
     assert {m["name"]: m["classes"] for m in listed if m["name"] == "my-net"} == {"my-net": ["vessel"]}
+
+
+def test_an_onnx_network_is_added_listed_and_removed(tmp_path: Path, own: Path, medcnn) -> None:
+    path = onnx_files.unet(tmp_path / "Net.onnx", 3, 1, 2, end="Softmax")
+    asked = medcnn("models", "--add", path)
+    assert asked.code == 1 and "Missing: classes, values." in asked.err
+    template = asked.err.partition("\n")[2]
+    answers = tmp_path / "answers.yaml"
+    answers.write_text(template.replace("\nvalues:", "\nvalues: zscore").replace("Class 1", "vessel"))
+    added = medcnn("models", "--add", path, "--answers", answers)
+    assert added.code == 0 and "Added net" in added.out, added.err
+    assert {m["name"]: m["weights"] for m in medcnn("models", "--json").json["models"]}["net"] == ["onnx"]
+    gone = medcnn("models", "--remove", "net")
+    assert gone.code == 0 and "Removed net; it is kept in" in gone.out and not (own / "net").exists()
+    (kept,) = (own.parent / "removed").iterdir()
+    assert read_package(kept).spec.labels.names == ("vessel",)
+    shipped = medcnn("models", "--remove", "retina-vessels")
+    assert shipped.code == 1 and "comes with the program and stays" in shipped.err
 
 
 def test_the_answers_of_the_documentation_are_enough(tmp_path: Path, own: Path, medcnn) -> None:
