@@ -12,27 +12,19 @@ from typing import Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
-from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.layerdata import KEY, LayerTuple, label_colours, label_features, mask_from_layer
+from napari_medcnn.io.layerdata import KEY, LayerTuple, label_features, mask_from_layer
+from napari_medcnn.widgets.layer_parts import colormap_of, place_of, same_place
 
 Array = NDArray[Any]
 Tool = Literal["pan_zoom", "paint", "erase", "fill", "pick"]
 
 _PLACED = ("scale", "translate", "rotate", "shear", "affine")
-
-
-def colormap_of(labels: LabelSet, hidden: Iterable[int] = ()) -> DirectLabelColormap:
-    """Return the colours of the classes; hidden classes and background are transparent, unnamed ids grey."""
-    colours = label_colours(labels)
-    for label_id in hidden:
-        colours[label_id] = (0.0, 0.0, 0.0, 0.0)
-    return DirectLabelColormap(color_dict={key: np.array(rgba, np.float32) for key, rgba in colours.items()})
 
 
 class Layers(QObject):
@@ -101,6 +93,31 @@ class Layers(QObject):
         layer.selected_label = labels.ids[0] if labels.ids else 1
         self.select(layer)
         return layer
+
+    def takes_mask(self, part: LayerTuple) -> bool:
+        """Return True if a new mask can be written into the layer there is: same voxels in the same place."""
+        data, kwargs, _ = part
+        mask = self.mask
+        if mask is None or mask.data.shape != data.shape or mask.data.dtype != data.dtype:
+            return False
+        return all(same_place(getattr(mask, name), kwargs[name]) for name in ("scale", "translate"))
+
+    def replace_mask(self, part: LayerTuple, labels: LabelSet) -> None:
+        """Write a new mask into the layer there is: a third of the time that taking it away and adding one costs."""
+        data, kwargs, _ = part
+        mask = self.mask
+        if mask is None:
+            return
+        mask.metadata[KEY] = kwargs["metadata"][KEY]
+        self._names[id(mask)] = kwargs["name"]
+        self._show_name(mask)
+        mask.visible = True
+        mask.selected_label = labels.ids[0] if labels.ids else 1
+        mask.data[...] = data
+        self.name_classes(labels)
+        self.forget_strokes()
+        self.redraw_mask()
+        self.select(mask)
 
     def add_mask_beside(self, part: LayerTuple, labels: LabelSet) -> Labels:
         """Add the mask of another scan: it is shown and can be saved, the tools do not act on it."""
@@ -307,7 +324,7 @@ class Layers(QObject):
         self._names[id(layer)] = layer.name
         if self._names_hidden:
             self._show_name(layer)
-        self._places[id(layer)] = {name: _copy(getattr(layer, name)) for name in _PLACED}
+        self._places[id(layer)] = {name: place_of(getattr(layer, name)) for name in _PLACED}
         layer.events.mode.connect(self._on_mode)
         for name in _PLACED:
             getattr(layer.events, name).connect(self._on_moved)
@@ -341,7 +358,7 @@ class Layers(QObject):
         try:
             changed = False
             for name, value in place.items():
-                if not _same(getattr(layer, name), value):
+                if not same_place(getattr(layer, name), value):
                     setattr(layer, name, value)
                     changed = True
         finally:
@@ -375,12 +392,3 @@ class Layers(QObject):
             for name in _PLACED:
                 getattr(layer.events, name).disconnect(self._on_moved)
         self._ours.clear()
-
-
-def _copy(value: Any) -> Any:
-    matrix = getattr(value, "affine_matrix", None)
-    return np.array(matrix if matrix is not None else value, dtype=float)
-
-
-def _same(value: Any, kept: Any) -> bool:
-    return bool(np.allclose(_copy(value), kept))

@@ -6,13 +6,11 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_medcnn import __version__
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.results import Classification, Segmentation
@@ -23,6 +21,7 @@ from napari_medcnn.verbs import save
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.mask_record import provenance_of
 from napari_medcnn.widgets.open_scans import OpenScan, from_layer
 from napari_medcnn.widgets.result_view import DOUBT
 from napari_medcnn.widgets.run_jobs import Predicted
@@ -158,9 +157,15 @@ class Session(QObject):
 
     def show_mask(self, work: jobs.MaskWork, saved: str) -> None:
         """Show a mask in the place of the one before; `saved` are the words for the header."""
-        self.close_mask(keep=True)
+        in_place = self.layers.takes_mask(work.layer)
+        self._leave_mask(keep=True)
+        if not in_place and self.layers.mask is not None:
+            self.layers.discard(self.layers.mask)
         self.labels, self.hidden, self.locked = work.labels, frozenset(), frozenset()
-        self.layers.add_mask(work.layer, work.labels)
+        if in_place:
+            self.layers.replace_mask(work.layer, work.labels)
+        else:
+            self.layers.add_mask(work.layer, work.labels)
         self._journal = work.journal
         self.strokes.begin(work.snapshot, work.counts, work.journal)
         self._saved = saved
@@ -205,6 +210,14 @@ class Session(QObject):
 
     def close_mask(self, keep: bool) -> None:
         """Take the mask away; unsaved strokes stay in their journal if `keep`."""
+        self._leave_mask(keep)
+        if self.layers.mask is not None:
+            self.layers.discard(self.layers.mask)
+        self.mask_changed.emit()
+        self.saved_changed.emit()
+
+    def _leave_mask(self, keep: bool) -> None:
+        """End what belongs to the mask that is shown: strokes, journal, maps; its layer stays."""
         self.strokes.commit()
         unsaved = self.strokes.unsaved > 0 and keep
         self.strokes.end()
@@ -212,10 +225,6 @@ class Session(QObject):
             self._end_journal(saved=not unsaved)
         self._recovery, self.result, self._saved = None, None, ""
         self.layers.discard_maps()
-        if self.layers.mask is not None:
-            self.layers.discard(self.layers.mask)
-        self.mask_changed.emit()
-        self.saved_changed.emit()
 
     def shut_down(self) -> None:
         """The dock goes: strokes that were not saved stay in their journal; layers stay in the viewer."""
@@ -339,19 +348,8 @@ class Session(QObject):
 
     def _provenance(self) -> dict[str, Any]:
         """Return how the mask was made, with a note if a person corrected it."""
-        if not isinstance(self.result, Segmentation):
-            how = "Recovered after a crash" if self._recovery is not None else "Drawn or opened"
-            return {
-                "model": None,
-                "versions": {"napari-medcnn": __version__},
-                "time": datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
-                "notes": [f"{how}, corrected by hand; no model run is known for this mask."],
-                "research_use": "Research use only, not for diagnosis.",
-            }
-        made = self.result.provenance.to_json()
-        if self.strokes.unsaved or self.strokes.history.can_undo:
-            made["notes"] = [*made.get("notes", []), "Corrected by hand after the model."]
-        return made
+        corrected = bool(self.strokes.unsaved or self.strokes.history.can_undo)
+        return provenance_of(self.result, corrected, self._recovery is not None)
 
     def add_to_dataset(self, entry: DatasetEntry) -> None:
         """Write the corrected case into a dataset: mask, how it was made, and its row in the table."""
