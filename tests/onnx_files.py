@@ -9,6 +9,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from engine_cases import spec_3d
+from napari_medcnn.io.packages import write_package
+
 OPSET = 17
 
 
@@ -120,3 +123,15 @@ def reference(path: Path, given: np.ndarray) -> np.ndarray:
 
     evaluator = ReferenceEvaluator(str(path))
     return np.asarray(evaluator.run(None, {evaluator.input_names[0]: given})[0])
+
+
+def package(folder: Path, name: str = "onnx-net", **changes: Any) -> Path:
+    """Write a package of `unet` with three classes; its test tensors are those of the reference implementation."""
+    last = bool(changes.get("last"))
+    path = unet(folder / f"{name}.onnx", **changes)
+    size = changes.get("size") or (8, 12, 16)
+    noise = np.random.default_rng(5).standard_normal((1, *size, 1), dtype=np.float32)
+    given = noise if last else np.moveaxis(noise, -1, 1)
+    answer = reference(path, given)
+    answer = answer if last else np.moveaxis(answer, 1, -1)
+    return write_package(folder / name, spec_3d(name=name, divisor=2), path, noise, answer)

@@ -249,7 +249,9 @@ def _package(model: Any, spec: ModelSpec | None, stack: ExitStack) -> Path | str
         return model
     in_memory = not isinstance(model, str | Path)
     if in_memory and not callable(getattr(model, "save", None)):
-        raise ModelError(f"model: expected a package, a .keras or .onnx file or a keras.Model, got {type(model).__name__}")
+        raise ModelError(
+            f"model: expected a package, a .keras or .onnx file or a keras.Model, got {type(model).__name__}"
+        )
     if spec is None:
         raise ModelError(
             "model: a network without a package does not say how scans are prepared for it; pass spec=ModelSpec(...)."

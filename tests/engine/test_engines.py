@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,18 +66,7 @@ def keras_package(network: keras.Model, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(params=[False, True], ids=["channels first", "channels last"])
 def onnx_package(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    return make_onnx(tmp_path, last=request.param)
-
-
-def make_onnx(folder: Path, name: str = "onnx-net", **changes: Any) -> Path:
-    last = bool(changes.get("last"))
-    path = onnx_files.unet(folder / f"{name}.onnx", **changes)
-    size = changes.get("size") or SHAPE[1:-1]
-    noise = np.random.default_rng(5).standard_normal((1, *size, 1), dtype=np.float32)
-    given = noise if last else np.moveaxis(noise, -1, 1)
-    answer = onnx_files.reference(path, given)
-    answer = answer if last else np.moveaxis(answer, 1, -1)
-    return write_package(folder / name, spec_3d(name=name, divisor=2), path, noise, answer)
+    return onnx_files.package(tmp_path, last=request.param)
 
 
 def body(package: Path, **options: Any) -> dict[str, Any]:
@@ -138,7 +125,7 @@ def test_openvino_gives_what_keras_gives(cache, keras_package: Path) -> None:
 @pytest.mark.parametrize("size", [None, (16, 24, 24)], ids=["any size", "one size"])
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_the_mask_of_a_scan_is_the_largest_score_of_the_reference(cache, tmp_path: Path, engine: str, size) -> None:
-    package = make_onnx(tmp_path, size=size)
+    package = onnx_files.package(tmp_path, size=size)
     loaded = cache.get(body(package, engine=engine), "cpu:0")
     assert loaded.fixed_shape == (size or (None, None, None))
     values = np.random.default_rng(4).standard_normal((16, 24, 24)).astype(np.float32)
@@ -285,7 +272,7 @@ def test_bfloat16_that_changes_decisions_is_refused(cache, package_3d: Path, mon
 def test_engines_that_a_package_has_no_weights_for_are_refused_in_words(cache, keras_package, tmp_path) -> None:
     with pytest.raises(ModelError, match="holds no ONNX weights"):
         cache.plan(body(keras_package, engine="onnx"))
-    made = make_onnx(tmp_path)
+    made = onnx_files.package(tmp_path)
     with pytest.raises(ModelError, match="holds no Keras weights"):
         cache.plan(body(made, engine="keras"))
     with pytest.raises(InputError, match="ONNX Runtime calculates in float32"):
@@ -294,7 +281,7 @@ def test_engines_that_a_package_has_no_weights_for_are_refused_in_words(cache, k
 
 
 def test_models_of_all_engines_share_the_room(runtime: Runtime, keras_package: Path, tmp_path: Path) -> None:
-    made = make_onnx(tmp_path)
+    made = onnx_files.package(tmp_path)
     probe = ModelCache(runtime)
     sizes = [probe.get(body(made, engine=e), "cpu:0").memory_bytes for e in ("onnx", "openvino")]
     assert sizes[0] == 2 * (made / "weights.onnx").stat().st_size
@@ -323,82 +310,6 @@ def test_both_weights_in_one_package(cache, tmp_path: Path) -> None:
         cache.plan(body(both, engine="onnx"))
     with pytest.raises(ModelError, match="must take its channels last"):
         write_package(tmp_path / "no", spec_3d(), [tmp_path / "n.keras", onnx_files.unet(tmp_path / "f.onnx")])
-
-
-# ---- what is imported, and the network -----------------------------------------------------------------------------
-
-_ALONE = """
-import os, socket, sys
-def refuse(*a, **k):
-    os.write(2, b"NETWORK ")
-    raise OSError("blocked")
-socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.create_connection = refuse
-from napari_medcnn.engine.models import ModelCache
-import numpy as np
-cache = ModelCache()
-loaded = cache.get({"model": sys.argv[1], "options": {"engine": sys.argv[2]}}, "cpu:0")
-window = np.zeros((1, 8, 8, 8, 1), np.float32)
-loaded.forward(window.shape)(window)
-found = [m for m in ("tensorflow", "keras", "jax", "onnxruntime", "openvino") if m in sys.modules]
-found += [m for m, v in sys.modules.items() if "openvino_telemetry" in m and v is not None]
-sys.stdout.write(loaded.engine.split()[0] + " " + " ".join(found))
-"""
-
-
-def alone(package: Path, engine: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _ALONE, str(package), engine], capture_output=True, text=True, timeout=200, check=False
-    )
-
-
-def test_a_converted_model_runs_without_keras_and_nothing_is_sent(cache, keras_package: Path) -> None:
-    allow_auto(cache, keras_package)
-    ran = alone(keras_package, "auto")
-    assert ran.stdout == "OpenVINO openvino" and "NETWORK" not in ran.stderr, ran.stderr
-
-
-def test_an_onnx_package_runs_without_keras(tmp_path: Path) -> None:
-    ran = alone(make_onnx(tmp_path), "auto")
-    assert ran.stdout == "ONNX onnxruntime" and "NETWORK" not in ran.stderr, ran.stderr
-
-
-_ONLY = """
-import importlib.util, sys
-absent = set(sys.argv[3].split(","))
-real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, package=None: None if name in absent else real(name, package)
-from napari_medcnn.engine.models import ModelCache
-from napari_medcnn.engine.runtime import engines
-from napari_medcnn.errors import MissingExtraError
-import numpy as np
-loaded = ModelCache().get({"model": sys.argv[1]}, "cpu:0")
-loaded.forward((1, 8, 8, 8, 1))(np.zeros((1, 8, 8, 8, 1), np.float32))
-try:
-    ModelCache().get({"model": sys.argv[2]}, "cpu:0")
-except MissingExtraError as error:
-    sys.stdout.write(f"{loaded.engine.split()[0]}|{[n for n, here in engines().items() if here]}|{error}")
-"""
-
-
-@pytest.mark.parametrize(("only", "absent"), [("onnx", "openvino"), ("openvino", "onnxruntime")])
-def test_an_installation_without_tensorflow_runs_onnx_packages(
-    tmp_path: Path, keras_package: Path, only: str, absent: str
-) -> None:
-    """Row 48: and for a Keras package it names the one command."""
-    ran = subprocess.run(
-        [sys.executable, "-c", _ONLY, str(make_onnx(tmp_path)), str(keras_package), f"keras,tensorflow,{absent}"],
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
-    engine, here, words = ran.stdout.split("|")
-    assert engine in ("ONNX", "OpenVINO") and here == f"['{only}']"
-    assert "keras and tensorflow" in words and 'pip install "napari-medcnn[engine]"' in words
-
-
-def test_converting_sends_nothing(keras_package: Path) -> None:
-    """OpenVINO's converter has statistics of its own; they are never loaded."""
-    ran = alone(keras_package, "openvino")
-    assert ran.returncode == 0 and "NETWORK" not in ran.stderr, ran.stderr
-    assert ran.stdout.startswith("OpenVINO") and "telemetry" not in ran.stdout.replace("openvino.tools", "")
 
 
 def test_converted_models_of_older_versions_go(cache, keras_package: Path, own_home: Path) -> None:
