@@ -104,8 +104,9 @@ def test_an_installation_without_tensorflow_runs_onnx_packages(
     tmp_path: Path, keras_package: Path, only: str, absent: str
 ) -> None:
     """Row 48: and for a Keras package it names the one command."""
+    onnx = onnx_files.package(tmp_path)
     ran = subprocess.run(
-        [sys.executable, "-c", _ONLY, str(onnx_files.package(tmp_path)), str(keras_package), f"keras,tensorflow,{absent}"],
+        [sys.executable, "-c", _ONLY, str(onnx), str(keras_package), f"keras,tensorflow,{absent}"],
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     engine, here, words = ran.stdout.split("|")
