@@ -82,17 +82,23 @@ def card_text(package: Package) -> str:
 def score_words(scores: Mapping[str, Any]) -> str:
     """Return the scores that have an interval, "Dice vessel 0.79 (0.78 to 0.80), 4 cases"; else the first one."""
     lines = _score_lines(scores)
-    return "; ".join([line for line in lines if " to " in line] or lines[:1])
+    intervals = _score_lines(scores, intervals_only=True)
+    return "; ".join(intervals[:3] or lines[:1])
 
 
-def _score_lines(scores: Mapping[str, Any]) -> list[str]:
-    lines = []
+def _score_lines(scores: Mapping[str, Any], intervals_only: bool = False) -> list[str]:
+    lines: list[str] = []
     for metric, classes in scores.items():
         metric = metric.replace("_", " ").capitalize()
         if not isinstance(classes, Mapping):
+            if intervals_only:
+                continue
             lines.append(f"{metric}: {_number(classes)}")
             continue
-        for name, value in classes.items():
+        for key, value in classes.items():
+            name = "AUC" if key == "auc" else str(key).replace("_", " ")
+            if intervals_only and not (isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value)):
+                continue
             if isinstance(value, Mapping) and "mean" in value:
                 words = f"{metric} {name} {_number(value['mean'])}"
                 if "low" in value and "high" in value:

@@ -47,10 +47,11 @@ class Entry:
         return (title_of(model), task, size_words(self.size), spec.licence, spec.sha256[:12], origin)
 
     def place(self) -> str:
-        """Return where it lies, in full."""
+        """Return where it lies; of what comes with the program nobody needs the folder."""
         if isinstance(self.model, CommandModel):
             return f"{name_of(self.model)}: runs {' '.join(self.model.arguments)}"
-        return f"{name_of(self.model)}, version {self.model.spec.version}: {self.model.path}"
+        where = "comes with the program" if self.model.shipped else str(self.model.path)
+        return f"{name_of(self.model)}, version {self.model.spec.version}: {where}"
 
 
 def size_words(count: int) -> str:

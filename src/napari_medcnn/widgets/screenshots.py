@@ -37,6 +37,16 @@ def main(arguments: list[str]) -> int:
     show_example(dock, "fundus")
     problem = run_model(dock, options.model)
     take("fundus-result")
+    problem = problem or _show_doubt(dock, options.model)
+    take("options-uncertainty")
+    dock.running.managing.open()
+    models = dock.running.managing.window
+    settle()
+    if models is not None:
+        models.grab().save(str(options.out / "models.png"))
+        models.close()
+    dock.ai.result.doubt.setChecked(False)
+    dock.ai.options.fold.setChecked(False)
     dock.tabs.setCurrentIndex(2)
     take("correct")
     dock.open_path(Path("missing-scan.nii.gz"))
@@ -50,6 +60,14 @@ def main(arguments: list[str]) -> int:
     if problem:
         sys.stderr.write(f"{problem}\n")
     return 1 if problem else 0
+
+
+def _show_doubt(dock: MedcnnDock, model: str) -> str:
+    """Run once more with a map of where the model is undecided, options open; return what went wrong."""
+    options = dock.ai.options
+    options.doubt.setCurrentIndex(options.doubt.findData("entropy"))
+    options.fold.setChecked(True)
+    return run_model(dock, model)
 
 
 def _show_truth(dock: MedcnnDock) -> None:
