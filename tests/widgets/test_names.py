@@ -73,3 +73,21 @@ def test_hidden_names_stand_nowhere_and_come_back(desk, tmp_path: Path) -> None:
     assert dock.message.text() == f"Saved: {WHO} 2.nii.gz"
     assert [layer.name for layer in desk.viewer.layers][:1] == before
     assert dock.header.scan.whole == dock.session.scan.name
+
+
+def test_names_of_scans_beside_and_of_channels_are_hidden_as_well(desk, model_folder, tmp_path: Path) -> None:
+    dock = desk.dock
+    dock.open_paths([nifti(tmp_path / f"{WHO}_{part}.nii.gz", (12, 10, 8)) for part in ("t1", "flair")])
+    desk.until(lambda: len(dock.session.beside) == 1 and not dock.tasks.names())
+    dock.tabs.setCurrentIndex(1)
+    desk.until(lambda: dock.ai.choose("tiny-two") and not dock.tasks.names())
+    boxes = [*dock.ai.channels.boxes, dock.scan.shown]
+    assert all(WHO in box.itemText(box.count() - 1) for box in boxes)
+    desk.click(dock.header.names)
+    desk.idle(0.1)
+    assert leaks(desk) == []
+    assert [box.itemText(i) for box in boxes for i in range(box.count()) if "Mueller" in box.itemText(i)] == []
+    desk.until(lambda: dock.ai.choose("tiny-mask") and dock.ai.run_all.isVisible())
+    desk.click(dock.ai.run_all)
+    desk.until(lambda: not dock.tasks.names())
+    assert "2 of 2 done." in dock.ai.all_done.text() and leaks(desk) == []
