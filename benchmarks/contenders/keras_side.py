@@ -106,7 +106,8 @@ def our_path(job: Job, loaded: Any, uncertainty: bool = False) -> Work:
     from napari_medcnn.engine.windows import Outputs, Run, segment
 
     prepared, shape = ready(job), (1, *plan_of(job).tile, 1)
-    loaded.forward(shape)(np.zeros(shape, np.float32))
+    if job.engine != "ours-first":
+        loaded.forward(shape)(np.zeros(shape, np.float32))
 
     def work() -> np.ndarray:
         run: Any = Run(loaded, card(job).tile, Silent())
@@ -142,9 +143,8 @@ def bare(job: Job) -> Work:
 
 
 def naive(job: Job) -> Work:
-    """What users write: `model.predict` a window, softmax, sums and counts held whole."""
+    """What users write: `model.predict` a window, softmax, sums and counts held whole; its first trace included."""
     model, data, plan = network(job), ready(job).data, plan_of(job)
-    model.predict(np.zeros((1, *plan.tile, 1), np.float32), verbose=0)
 
     def work() -> np.ndarray:
         sums = np.zeros((*job.shape, job.classes), np.float32)
@@ -182,6 +182,7 @@ def convert(job: Job) -> Work:
 
 ENGINES: dict[str, Callable[[Job], Work]] = {
     "ours": ours,
+    "ours-first": ours,
     "ours-map": lambda job: ours(job, uncertainty=True),
     "bare": bare,
     "naive": naive,
