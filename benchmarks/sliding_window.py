@@ -114,7 +114,8 @@ def ratio(reports: dict[str, list[Any]], one: str, other: str, of: str = "second
 def table(reports: dict[str, list[Any]]) -> None:
     """Print the engines; ratios are to our own time."""
     base = "ours" if "ours" in reports else next(iter(reports))
-    heads = f"{'median s':>9}{'vs ' + base:>9}{'CPU s':>8}{'vs ' + base:>9}{'peak MB':>9}{'same label':>12}"
+    heads = f"{'median s':>9}{'ratio':>9}{'CPU s':>8}{'ratio':>9}{'peak MB':>9}{'same label':>12}"
+    print(f"Ratios are to: {ENGINES[base][0]}")
     print(f"{'engine':40}{heads}  versions")
     for name, rows in reports.items():
         seconds = statistics.median(r["seconds"] for r in rows)
