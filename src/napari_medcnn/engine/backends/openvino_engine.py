@@ -44,40 +44,20 @@ def convert_keras(model: Any, target: Path) -> None:
     """
     import tensorflow as tf
 
+    from napari_medcnn.engine.backends.plain_norms import with_plain_norms
+
     openvino = library()
     signature = [tf.TensorSpec(model.inputs[0].shape, tf.float32)]
-    function = tf.function(lambda x: tf.cast(model(x, training=False), tf.float32), input_signature=signature)
+    plain = with_plain_norms(model)
+    function = tf.function(lambda x: tf.cast(plain(x, training=False), tf.float32), input_signature=signature)
     try:
         concrete = function.get_concrete_function()
         # named, because OpenVINO also returns sizes that were calculated on the way
         converted = openvino.convert_model(concrete, output=[tensor.name for tensor in concrete.outputs])
-        _flatten_means(converted)
         openvino.save_model(converted, str(target), compress_to_fp16=False)
     except _errors() as error:
         words = " ".join(str(error).split())[:200]
         raise ModelError(f"OpenVINO {openvino.__version__} cannot convert this network ({words})") from error
-
-
-def _flatten_means(model: Any) -> None:
-    """Take means over an axis of length 1 without that axis; the results stay the same.
-
-    Keras's group normalisation with one channel a group (instance norm) calculates in six axes, the last of length 1;
-    beyond five OpenVINO falls back to code that took two thirds of the time of a 3D U-Net.
-    """
-    from openvino import opset13 as ops
-
-    for node in model.get_ops():
-        if node.get_type_name() != "ReduceMean" or not node.get_attributes().get("keep_dims"):
-            continue
-        shape, given = node.get_input_partial_shape(0), node.input_value(1).get_node()
-        if given.get_type_name() != "Constant" or len(shape) != 6 or not (shape[5].is_static and shape[5] == 1):
-            continue
-        axes = [int(axis) % 6 for axis in given.get_data().reshape(-1)]
-        if 5 in axes:
-            flat = ops.squeeze(node.input_value(0), np.array([5]))
-            mean = ops.unsqueeze(ops.reduce_mean(flat, np.array([a for a in axes if a != 5]), True), np.array([5]))
-            for target in node.output(0).get_target_inputs():
-                target.replace_source_output(mean.output(0))
 
 
 class OpenVinoNetwork:
