@@ -21,9 +21,9 @@ os.environ["MEDCNN_HOME"] = str(_PRIVATE / "home")
 os.environ["NAPARI_CONFIG"] = str(_PRIVATE / "napari.yaml")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from qtpy.QtCore import QTimer  # noqa: E402
 
 import fake_engine  # noqa: E402
+from heartbeat import Heartbeat  # noqa: E402
 from napari_medcnn.widgets import dock as dock_module  # noqa: E402
 from napari_medcnn.widgets.demo_window import settle, wait_until  # noqa: E402
 from napari_medcnn.widgets.engine_link import Preferences  # noqa: E402
@@ -32,26 +32,6 @@ from tiny_packages import package, segmenter  # noqa: E402
 
 ROUNDS = 5
 CASES = (("fundus", "tiny-photo"), ("phantom", "tiny-mask"))
-
-
-class Heartbeat:
-    """The longest time between two beats of a 5 ms timer: how long the event loop stood still."""
-
-    def __init__(self) -> None:
-        self.longest, self._last = 0.0, time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setInterval(5)
-        self._timer.timeout.connect(self.beat)
-        self._timer.start()
-
-    def beat(self) -> None:
-        now = time.perf_counter()
-        self.longest, self._last = max(self.longest, now - self._last), now
-
-    def stop(self) -> float:
-        self.beat()
-        self._timer.stop()
-        return self.longest
 
 
 def one_run(dock, model: str) -> tuple[float, float]:

@@ -172,15 +172,3 @@ def out_of_memory_errors(runtime: Runtime) -> tuple[type[BaseException], ...]:
 
         return (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.UnavailableError)
     return (MemoryError,)
-
-
-def free_memory_bytes() -> int | None:
-    """Return the memory that can still be taken, None where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        return None
-    return None

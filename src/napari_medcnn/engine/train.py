@@ -24,10 +24,11 @@ from napari_medcnn.engine.backends.keras_engine import load_keras
 from napari_medcnn.engine.cases import Batches, Case, Sampler, load_case, on_disk
 from napari_medcnn.engine.checkpoints import Checkpoints, Progressed, plain_network
 from napari_medcnn.engine.loading import Loaded
-from napari_medcnn.engine.runtime import Runtime, free_memory_bytes
+from napari_medcnn.engine.runtime import Runtime
 from napari_medcnn.engine.trust import sha256_of
 from napari_medcnn.engine.validate import validate
 from napari_medcnn.errors import InputError, ModelError, ProjectError, UnsupportedError
+from napari_medcnn.imaging.forecast import free_bytes
 from napari_medcnn.io.atomic import atomic_write
 from napari_medcnn.io.dataset import Dataset, Row, check_dataset, read_dataset
 from napari_medcnn.io.packages import load_tests, write_package
@@ -170,7 +171,7 @@ def loss_of(spec: ModelSpec) -> Any:
 def _load(rows: list[Row], dataset: Dataset, spec: ModelSpec, seed: int, context: Context, folder: Path) -> list[Case]:
     rng = np.random.default_rng(seed)
     cases: list[Case] = []
-    held, free = 0, free_memory_bytes()
+    held, free = 0, free_bytes()
     for number, row in enumerate(rows):
         context.progress(None, f"Reading case {number + 1} of {len(rows)}")
         case = load_case(row, dataset, spec, rng)

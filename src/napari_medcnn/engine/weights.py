@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from napari_medcnn.engine.runtime import free_memory_bytes
 from napari_medcnn.errors import ModelError, UnsafeModelError
+from napari_medcnn.imaging import forecast
 
 _MEMBER = "model.weights.h5"
 #: Weights hardly compress; a dataset that is so many times larger than the whole file is a bomb.
@@ -57,7 +57,7 @@ def check_room(path: Path, size: int | None = None, free_bytes: int | None = Non
         The message says how much is needed.
     """
     size = path.stat().st_size if size is None else size
-    free = free_memory_bytes() if free_bytes is None else free_bytes
+    free = forecast.free_bytes() if free_bytes is None else free_bytes
     # the file is held once, the weights twice while they are copied into the network
     if free is not None and 3 * size > free:
         raise ModelError(
