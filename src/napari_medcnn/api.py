@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.events import Cancel, result_of
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, Provenance, Segmentation
@@ -79,7 +80,9 @@ def read(path: str | Path, item: str | None = None, resample: bool = False) -> V
     InputError
         The file is missing, damaged, of a kind we do not read, or holds several items.
     """
-    value: Volume | LabelMap = result_of(open_verb.run(open_verb.OpenRequest(Path(path), item, resample), Cancel()))
+    value: Volume | LabelMap = result_of(
+        open_verb.run(open_verb.OpenRequest(Path(path), item, Consent(resample=resample)), Cancel())
+    )
     return value
 
 

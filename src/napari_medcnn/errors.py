@@ -28,6 +28,22 @@ class GeometryError(InputError):
     """A grid is not usable: singular, sheared, uneven, of unknown spacing where millimetres are needed."""
 
 
+class ConsentNeededError(InputError):
+    """The image opens only if the user agrees to something; the message says to what, and what it costs.
+
+    Parameters
+    ----------
+    message
+        What is wrong and what agreeing would do.
+    asks
+        The field of `core.consent.Consent` that opens it: "resample", "duplicates", "damaged", "large", "complex_part".
+    """
+
+    def __init__(self, message: str, asks: str) -> None:
+        super().__init__(message)
+        self.asks = asks
+
+
 class SaveError(MedcnnError):
     """A file could not be written, or what was written does not read back equal; the old file is intact."""
 

@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, generate_uid
 from scipy.spatial.transform import Rotation
 
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, MedcnnError, UnsupportedError
 from napari_medcnn.io.read import inspect, read
@@ -191,7 +192,7 @@ def test_row_21_a_missing_slice_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(GeometryError, match=r"5\.00 mm between slices 2 and 3.*2\.50 mm is usual"):
         read(folder)
     assert inspect(folder).items[0].geometry is None
-    volume = read(folder, resample=True)
+    volume = read(folder, consent=Consent(resample=True))
     np.testing.assert_array_equal(volume.array[[0, 1, 3, 4]], (STORED[[0, 1, 3, 4]].astype(int) * 2 - 1024))
     between = (STORED[1].astype(int) + STORED[3]) - 1024
     assert np.abs(volume.array[2] - between).max() <= 1
@@ -203,7 +204,7 @@ def test_row_22_a_tilt_is_refused_with_its_angle(tmp_path: Path) -> None:
     folder = series(tmp_path / "s", {k: moved(slide * k * TURN[:, 1]) for k in range(5)})
     with pytest.raises(GeometryError, match=r"tilted by 18\.0°"):
         read(folder)
-    volume = read(folder, resample=True)
+    volume = read(folder, consent=Consent(resample=True))
     np.testing.assert_allclose(volume.geometry.spacing_mm, (2.5, 0.8, 0.7), atol=1e-4)
     np.testing.assert_allclose(volume.geometry.direction, TURN, atol=1e-4)
     # Slice 2 stands 2 * slide further along y; where that is k pixels, its row r lies at row r + k.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, MedcnnError, UnsupportedError
 from napari_medcnn.io.read import inspect, read, read_labels
@@ -220,7 +221,7 @@ def test_row_12_shear_is_refused_by_name_and_resampled_on_consent(tmp_path: Path
     world = grid @ image.affine[:3, :3].T + image.affine[:3, 3]
     linear = (3 * world[..., 0] - 2 * world[..., 1] + world[..., 2]).astype("float32")
     nib.save(nib.Nifti1Image(linear, image.affine), path)
-    volume = read(path, resample=True)
+    volume = read(path, consent=Consent(resample=True))
     assert any("resampled" in note for note in volume.notes)
     centre = np.array(volume.geometry.shape) // 2
     x, y, z = volume.geometry.index_to_lps(centre)
@@ -231,7 +232,7 @@ def test_row_12_singular_is_an_error_even_with_consent(tmp_path: Path) -> None:
     path = patched(write(tmp_path / "sing.nii"), 280 + 32, "4f", 0, 0, 0, 5)
     for resample in (False, True):
         with pytest.raises(GeometryError, match="singular"):
-            read(path, resample=resample)
+            read(path, consent=Consent(resample=resample))
 
 
 @pytest.mark.parametrize("offset", [40, 42])

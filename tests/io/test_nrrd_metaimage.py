@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from cases import ANISOTROPIC_MM, noise
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.read import inspect, read, read_labels, read_volume
@@ -117,12 +118,12 @@ def test_row_12_sheared_and_singular(tmp_path: Path) -> None:
     nrrd.write(str(tmp_path / "s.nrrd"), noise((4, 5, 6)), sheared, index_order="C")
     with pytest.raises(GeometryError, match="sheared"):
         read(tmp_path / "s.nrrd")
-    assert read_volume(tmp_path / "s.nrrd", resample=True).notes
+    assert read_volume(tmp_path / "s.nrrd", consent=Consent(resample=True)).notes
     singular = header | {"space directions": [[1, 0, 0], [1, 0, 0], [0, 0, 2]]}
     nrrd.write(str(tmp_path / "x.nrrd"), noise((4, 5, 6)), singular, index_order="C")
     for resample in (False, True):
         with pytest.raises(GeometryError, match="singular"):
-            read(tmp_path / "x.nrrd", resample=resample)
+            read(tmp_path / "x.nrrd", consent=Consent(resample=resample))
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".mha"])

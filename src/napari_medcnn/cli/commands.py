@@ -13,6 +13,7 @@ from napari_medcnn.cli import terminal, windows
 from napari_medcnn.cli.model_list import show_models
 from napari_medcnn.cli.predicting import run_predict
 from napari_medcnn.cli.terminal import complain, finish, say, say_json
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.events import Cancel
 from napari_medcnn.errors import InputError, MissingExtraError
 from napari_medcnn.evaluation.report import GateDecision, Report
@@ -98,7 +99,7 @@ def _item_words(item: dict[str, Any]) -> str:
 
 def run_convert(args: argparse.Namespace) -> int:
     """``medcnn convert IN OUT``."""
-    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, args.resample)
+    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, Consent(resample=args.resample))
     replaced = Path(args.output).exists()
     say(f"Wrote {finish(convert.run(request, Cancel()))}")
     if replaced:

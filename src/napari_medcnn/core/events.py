@@ -1,4 +1,4 @@
-"""The events every verb yields: Progress, ..., then exactly one Result or Failed."""
+"""The events every verb yields: Progress (and seldom a Preview), ..., then exactly one Result or Failed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """Something to show before the result is there: the first picture of a scan that is still being read.
+
+    `value` is a Volume of depth 1; nothing may be run on it, drawn on it or saved from it.
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Result:
     """The last event of work that succeeded."""
 
@@ -32,7 +42,7 @@ class Failed:
     error: MedcnnError
 
 
-Event = Progress | Result | Failed
+Event = Progress | Preview | Result | Failed
 Events = Generator[Event, None, None]
 #: Set by whoever wants the work to stop; looked at a few times a second.
 Cancel = threading.Event

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Array, Geometry, Reorientation
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.errors import InputError
@@ -40,16 +41,29 @@ class Volume:
         "HU", "SUV", or "" for raw numbers.
     channel_names
         One name per channel, or empty.
-    frame_values, frame_unit
-        Value and unit of each time point, echo or b-value, or empty.
+    frame_values, frame_unit, frame_name
+        Value and unit of each time point, echo or b-value, and what it is: 34.2, "s", "t"; 800, "s/mm2", "b"; or empty.
     window
         (low, high) that the file offers for display, None if it offers none.
+    windows
+        Every display window the file offers as (name, low, high), the first being `window`; or empty.
     inverted
         True if small values are to be shown bright (MONOCHROME1); values are kept as stored.
     notes
         What was assumed or odd while reading, in words, shown to the reader.
     source
         Path and item id the voxels came from, for provenance: ``{"path": ..., "item": ..., "sha256": ...}``.
+    report
+        What the reader found, assumed and refused; `notes` repeats what must be seen.
+    detector_mm
+        (y, x) pixel size at the detector of a projection (ImagerPixelSpacing), None if not stated: never a size in
+        the patient, so the grid's spacing stays unknown.
+    patient_orientation
+        DICOM Patient Orientation of a projection: where rows and where columns run to (("L", "F")), or empty.
+    laterality
+        "L", "R", "B" or "U" where the file states the side of a paired part, else "".
+    frame_of_reference
+        DICOM Frame of Reference UID: images that share it share one space; or empty.
     """
 
     array: Array
@@ -61,10 +75,17 @@ class Volume:
     channel_names: tuple[str, ...] = ()
     frame_values: tuple[float, ...] = ()
     frame_unit: str = ""
+    frame_name: str = ""
     window: tuple[float, float] | None = None
+    windows: tuple[tuple[str, float, float], ...] = ()
     inverted: bool = False
     notes: tuple[str, ...] = ()
     source: dict[str, Any] = field(default_factory=dict)
+    report: Report = Report()
+    detector_mm: tuple[float, float] | None = None
+    patient_orientation: tuple[str, ...] = ()
+    laterality: str = ""
+    frame_of_reference: str = ""
 
     def __post_init__(self) -> None:
         if self.axes not in ("zyx", "zyxc", "tzyx", "tzyxc"):
@@ -106,7 +127,7 @@ class Volume:
         if not 0 <= index < self.frames:
             raise InputError(f"frame: expected 0 to {self.frames - 1}, got {index}")
         axes: Axes = "zyxc" if self.axes.endswith("c") else "zyx"
-        return replace(self, array=self.array[index], axes=axes, frame_values=(), frame_unit="")
+        return replace(self, array=self.array[index], axes=axes, frame_values=(), frame_unit="", frame_name="")
 
     def as_grey(self) -> Volume | None:
         """Return one channel (a view) of a single grey picture that is stored as RGB, None for anything else.
@@ -140,6 +161,8 @@ class LabelMap:
         Grid of the mask, equal to its scan's grid unless `notes` say otherwise.
     labels
         Names of the classes; every id in `array` should have one (`LabelSet.covering`).
+    report, frame_of_reference
+        As of `Volume`.
     """
 
     array: Array
@@ -148,6 +171,8 @@ class LabelMap:
     name: str = "Mask"
     notes: tuple[str, ...] = ()
     source: dict[str, Any] = field(default_factory=dict)
+    report: Report = Report()
+    frame_of_reference: str = ""
 
     def __post_init__(self) -> None:
         if self.array.dtype.kind not in "iu":

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Geometry
 
 Kind = Literal["volume", "labels", "picture", "other"]
 
 _DOUBLE_SUFFIXES = (".nii.gz", ".seg.nrrd", ".img.gz", ".hdr.gz", ".ome.tif", ".ome.tiff", ".gipl.gz")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom a study is of.  For the screen only, and only while names are shown: never logged, saved or exported.
+
+    All may be empty; `birth_date` is YYYY-MM-DD.  The representation tells nothing.
+    """
+
+    name: str = field(default="", repr=False)
+    id: str = field(default="", repr=False)
+    birth_date: str = field(default="", repr=False)
+    sex: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """The examination an image belongs to; `date` is YYYY-MM-DD.  Everything may be empty."""
+
+    uid: str = ""
+    date: str = ""
+    description: str = ""
+    person: Person = Person()
 
 
 @dataclass(frozen=True)
@@ -37,9 +61,17 @@ class Item:
     title
         For people; never a patient's name or number.
     warnings
-        What is odd or missing, in words.
+        What is odd or missing, in words: all that `report` assumed or refused.
     files
         The files the voxels come from.
+    report
+        What was found, assumed and refused, and which consent opens it.
+    study
+        Whom and which examination it belongs to; None where the format says nothing of it.
+    series_number, description, date
+        Of the DICOM series (date YYYY-MM-DD, of the series or else of the study), or empty.
+    nbytes
+        Bytes of the files on disk; 0 if unknown.
     """
 
     id: str
@@ -53,6 +85,12 @@ class Item:
     title: str = ""
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    report: Report = Report()
+    study: Study | None = None
+    series_number: str = ""
+    description: str = ""
+    date: str = ""
+    nbytes: int = 0
 
 
 @dataclass(frozen=True)

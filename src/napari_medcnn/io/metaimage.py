@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array, Float, Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import Axes, Volume
@@ -153,7 +154,7 @@ def inspect_metaimage(path: Path) -> tuple[Item, ...]:
     )
 
 
-def read_metaimage(path: Path, resample: bool = False) -> tuple[Volume, LabelSet | None]:
+def read_metaimage(path: Path, consent: Consent = NONE) -> tuple[Volume, LabelSet | None]:
     """Return the image and, for a mask of ours, its classes (may be empty); None otherwise.
 
     Raises
@@ -161,7 +162,7 @@ def read_metaimage(path: Path, resample: bool = False) -> tuple[Volume, LabelSet
     InputError
         Cut, contradictory, or its data file lies elsewhere.
     GeometryError
-        Sheared without `resample`, or singular.
+        Sheared without consent to resample, or singular.
     """
     header = read_header(path)
     notes = list(header.notes)
@@ -169,7 +170,7 @@ def read_metaimage(path: Path, resample: bool = False) -> tuple[Volume, LabelSet
     try:
         geometry = header.geometry()
     except GeometryError:
-        if not resample or header.affine_lps is None or is_singular(header.affine_lps) or header.axes != "zyx":
+        if not consent.resample or header.affine_lps is None or is_singular(header.affine_lps) or header.axes != "zyx":
             raise
         geometry = straight_grid(header.grid, header.affine_lps)
         array = resample_affine(array, header.affine_lps, geometry, labels=header.is_mask)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError
@@ -48,7 +49,7 @@ def inspect_nifti(path: Path) -> tuple[Item, ...]:
     )
 
 
-def read_nifti(path: Path, resample: bool = False) -> tuple[Volume, dict[str, Any], bool]:
+def read_nifti(path: Path, consent: Consent = NONE) -> tuple[Volume, dict[str, Any], bool]:
     """Return the image, the record our writers left (see `note_of`), and whether the file says it is a mask.
 
     Whole numbers stay whole where slope and intercept are; otherwise scaled values are float32 for stored types of
@@ -59,7 +60,7 @@ def read_nifti(path: Path, resample: bool = False) -> tuple[Volume, dict[str, An
     InputError
         Named in `payload.read_payload` and `read_header`.
     GeometryError
-        The grid is singular; or sheared, without `resample`.
+        The grid is singular; or sheared, without consent to resample.
     """
     header = read_header(path)
     notes = list(header.notes)
@@ -68,7 +69,7 @@ def read_nifti(path: Path, resample: bool = False) -> tuple[Volume, dict[str, An
         geometry = header.geometry()
     except GeometryError:
         sheared = True
-        if not resample or header.affine_lps is None or is_singular(header.affine_lps):
+        if not consent.resample or header.affine_lps is None or is_singular(header.affine_lps):
             raise
         if header.axes != "zyx":
             raise

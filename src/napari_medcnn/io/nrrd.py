@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import nrrd
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array, Float, Geometry, ras_to_lps
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.volume import Axes, Volume
@@ -228,7 +229,7 @@ def inspect_nrrd(path: Path) -> tuple[Item, ...]:
     return (item,)
 
 
-def read_nrrd(path: Path, item: str | None = None, resample: bool = False) -> tuple[Volume, LabelSet | None]:
+def read_nrrd(path: Path, item: str | None = None, consent: Consent = NONE) -> tuple[Volume, LabelSet | None]:
     """Return the image and, for a mask, the classes its header names (may be empty); None for a scan.
 
     Raises
@@ -236,7 +237,7 @@ def read_nrrd(path: Path, item: str | None = None, resample: bool = False) -> tu
     InputError
         Cut or contradictory; or several layers of a segmentation and no `item`.
     GeometryError
-        Sheared without `resample`, or singular.
+        Sheared without consent to resample, or singular.
     """
     header = read_header(path)
     notes, labels = list(header.notes), _labels(header, item) if header.is_mask else None
@@ -255,7 +256,7 @@ def read_nrrd(path: Path, item: str | None = None, resample: bool = False) -> tu
     try:
         geometry = header.geometry()
     except GeometryError:
-        if not resample or header.affine_lps is None or is_singular(header.affine_lps) or axes != "zyx":
+        if not consent.resample or header.affine_lps is None or is_singular(header.affine_lps) or axes != "zyx":
             raise
         geometry = straight_grid(header.grid, header.affine_lps)
         array = resample_affine(array, header.affine_lps, geometry, labels=header.is_mask)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
-from napari_medcnn.io import dicom
+from napari_medcnn.io.dicom import series as dicom
 from napari_medcnn.io.found import Found, Item, plain, shown
 from napari_medcnn.io.metaimage import inspect_metaimage, read_metaimage
 from napari_medcnn.io.nifti import inspect_nifti, read_nifti
@@ -45,7 +46,7 @@ def inspect(path: Path | str) -> Found:
     return found
 
 
-def read(path: Path | str, item: str | None = None, resample: bool = False) -> Volume | LabelMap:
+def read(path: Path | str, item: str | None = None, consent: Consent = NONE) -> Volume | LabelMap:
     """Return the image of a file or folder: a `LabelMap` if the file says it is a mask, else a `Volume`.
 
     Parameters
@@ -54,8 +55,8 @@ def read(path: Path | str, item: str | None = None, resample: bool = False) -> V
         File or folder; the content decides the format.
     item
         `Item.id` where there are several.
-    resample
-        Bring a sheared, tilted or unevenly spaced image onto a straight grid instead of refusing it.
+    consent
+        What may be done instead of refusing: resampling, one of several duplicates, a damaged file, ...
 
     Raises
     ------
@@ -64,28 +65,28 @@ def read(path: Path | str, item: str | None = None, resample: bool = False) -> V
     UnsupportedError
         Recognised and not read; the message says what does.
     GeometryError
-        The grid is singular; or irregular, without `resample`.
+        The grid is singular; or irregular, without consent to resample.
     """
-    volume, labels = _load(Path(path), item, resample)
+    volume, labels = _load(Path(path), item, consent)
     return volume if labels is None else _as_labels(volume, labels)
 
 
-def read_volume(path: Path | str, item: str | None = None, resample: bool = False) -> Volume:
+def read_volume(path: Path | str, item: str | None = None, consent: Consent = NONE) -> Volume:
     """Return the image as a `Volume` whatever it says of itself; arguments and errors as `read`."""
-    return _load(Path(path), item, resample)[0]
+    return _load(Path(path), item, consent)[0]
 
 
-def read_item(found: Found, item: Item, resample: bool = False) -> Volume:
+def read_item(found: Found, item: Item, consent: Consent = NONE) -> Volume:
     """Return one item of what `inspect` found, without looking at the rest of its folder again; errors as `read`."""
     if not found.path.is_dir() or not item.files:
-        return read_volume(found.path, item.id, resample)
+        return read_volume(found.path, item.id, consent)
     if len(item.files) == 1 and sniff(item.files[0]) != "dicom":
         layer = item.id.rpartition(":")[2] if ":layer-" in item.id else None
-        return _sourced(_load(item.files[0], layer, resample)[0], found.path, item.id)
+        return _sourced(_load(item.files[0], layer, consent)[0], found.path, item.id)
     series, _ = dicom.gather(item.files)
     if item.id not in series:
-        return read_volume(found.path, item.id, resample)
-    return _sourced(dicom.read_series(series[item.id], resample), found.path, item.id)
+        return read_volume(found.path, item.id, consent)
+    return _sourced(dicom.read_series(series[item.id], consent), found.path, item.id)
 
 
 def read_labels(path: Path | str, item: str | None = None) -> LabelMap:
@@ -99,7 +100,7 @@ def read_labels(path: Path | str, item: str | None = None) -> LabelMap:
     InputError
         As `read`; or the values are fractions, negative, above 65535, or more than 3D.
     """
-    volume, labels = _load(Path(path), item, resample=False, as_ids=True)
+    volume, labels = _load(Path(path), item, consent=NONE, as_ids=True)
     return _as_labels(volume, labels or LabelSet())
 
 
@@ -151,14 +152,14 @@ def _ids(name: str, array: Array) -> tuple[Array, str]:
     return np.array(array, dtype=np.uint8 if high <= 255 else np.uint16), note
 
 
-def _load(path: Path, item: str | None, resample: bool, as_ids: bool = False) -> tuple[Volume, LabelSet | None]:
+def _load(path: Path, item: str | None, consent: Consent, as_ids: bool = False) -> tuple[Volume, LabelSet | None]:
     """Return the image and, if the file is a mask, its classes."""
     if path.is_dir():
         chosen, series = _choose(path, item)
         if chosen.id in series:
-            return _sourced(dicom.read_series(series[chosen.id], resample), path, chosen.id), None
+            return _sourced(dicom.read_series(series[chosen.id], consent), path, chosen.id), None
         layer = chosen.id.rpartition(":")[2] if ":layer-" in chosen.id else None
-        volume, names = _load(chosen.files[0], layer, resample, as_ids)
+        volume, names = _load(chosen.files[0], layer, consent, as_ids)
         return _sourced(volume, path, chosen.id), names
     kind = sniff(path)
     labels: LabelSet | None = None
@@ -168,14 +169,14 @@ def _load(path: Path, item: str | None, resample: bool, as_ids: bool = False) ->
         series, skipped = dicom.gather([path])
         if not series:
             raise UnsupportedError(_named(path, skipped[0][1]))
-        volume = dicom.read_series(next(iter(series.values())), resample)
+        volume = dicom.read_series(next(iter(series.values())), consent)
     elif kind == "nifti":
-        volume, note, is_mask = read_nifti(path, resample)
+        volume, note, is_mask = read_nifti(path, consent)
         labels = LabelSet.from_json(note.get("labels", [])) if is_mask and volume.axes == "zyx" else None
     elif kind == "nrrd":
-        volume, labels = read_nrrd(path, item, resample)
+        volume, labels = read_nrrd(path, item, consent)
     elif kind == "metaimage":
-        volume, labels = read_metaimage(path, resample)
+        volume, labels = read_metaimage(path, consent)
     else:
         volume, labels = read_picture(path, kind, as_ids)
     return _sourced(volume, path, item or ""), labels

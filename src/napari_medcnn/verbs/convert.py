@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.read import inspect, read
@@ -14,12 +15,12 @@ from napari_medcnn.verbs.save import SaveRequest, write
 
 @dataclass(frozen=True)
 class ConvertRequest:
-    """Read `item` of `source` and write it to `target`; `resample` allows a tilted, gapped or sheared series."""
+    """Read `item` of `source` and write it to `target`; `consent` allows what is refused unasked."""
 
     source: Path
     target: Path
     item: str | None = None
-    resample: bool = False
+    consent: Consent = NONE
 
 
 @guarded
@@ -44,7 +45,7 @@ def run(request: ConvertRequest, cancel: Cancel) -> Events:
         raise InputError(f"{source}: holds {len(found.items)} items, choose one with --item: {listed}")
     stop_if(cancel)
     yield Progress(None, f"Reading {source.name}")
-    value = read(source, request.item, request.resample)
+    value = read(source, request.item, request.consent)
     stop_if(cancel)
     yield Progress(None, f"Writing {target.name}")
     yield Result(write(SaveRequest(value, target)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import InputError, MedcnnError, SaveError
 from napari_medcnn.imaging.channels import combine
@@ -66,7 +67,7 @@ class Case:
 
     def read(self, resample: bool, channel_names: Sequence[str] = ()) -> Volume:
         """Return the scan; several channels on the grid of the first."""
-        volumes = [read_item(part.found, part.item, resample) for part in self.parts]
+        volumes = [read_item(part.found, part.item, Consent(resample=resample)) for part in self.parts]
         if len(volumes) == 1:
             return volumes[0]
         names = [part.found.path.name for part in self.parts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.io.read import read
 from napari_medcnn.verbs.guard import guarded, stop_if
@@ -12,11 +13,11 @@ from napari_medcnn.verbs.guard import guarded, stop_if
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """Read one item of a file or folder; `resample` brings an uneven or tilted series onto a straight grid."""
+    """Read one item of a file or folder; `consent` allows what is refused unasked."""
 
     path: Path
     item: str | None = None
-    resample: bool = False
+    consent: Consent = NONE
 
 
 @guarded
@@ -24,6 +25,6 @@ def run(request: OpenRequest, cancel: Cancel) -> Events:
     """Read; the result is a Volume or a LabelMap."""
     stop_if(cancel)
     yield Progress(None, "Reading")
-    value = read(Path(request.path), request.item, request.resample)
+    value = read(Path(request.path), request.item, request.consent)
     stop_if(cancel)
     yield Result(value)

@@ -13,6 +13,7 @@ from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import Recovery, find_recoverable, remove_empty
 from napari_medcnn.core import paths
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
@@ -90,11 +91,11 @@ def look(path: Path) -> Work:
     return work
 
 
-def open_item(path: Path, item: str | None, resample: bool, scan: Volume | None) -> Work:
+def open_item(path: Path, item: str | None, consent: Consent, scan: Volume | None) -> Work:
     """Read one item: the result is `Opened`; a mask is laid over `scan` if it fits its grid."""
 
     def work(cancel: Cancel) -> Events:
-        for event in open_verb.run(open_verb.OpenRequest(path, item, resample), cancel):
+        for event in open_verb.run(open_verb.OpenRequest(path, item, consent), cancel):
             if not isinstance(event, Result):
                 yield event
                 continue

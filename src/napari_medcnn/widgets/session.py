@@ -12,6 +12,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
@@ -73,10 +74,10 @@ class Session(QObject):
         self.names.add(str(path))
         self.tasks.start("Opening", jobs.look(path), self._looked, self.failed.emit)
 
-    def open_item(self, item_id: str | None, resample: bool = False) -> None:
+    def open_item(self, item_id: str | None, consent: Consent = NONE) -> None:
         """Open one item of what was found."""
         if self.found is not None:
-            work = jobs.open_item(self.found.path, item_id, resample, self.scan)
+            work = jobs.open_item(self.found.path, item_id, consent, self.scan)
             self.tasks.start("Opening", work, self.show_opened, self.failed.emit)
 
     def open_mask(self, path: Path) -> None:
@@ -108,7 +109,7 @@ class Session(QObject):
             self.note.emit(f"Opened beside: {ready.scan.name}")
             self.open_beside(rest)
 
-        work = jobs.open_item(path, None, False, self.scan)
+        work = jobs.open_item(path, None, NONE, self.scan)
         self.tasks.start("Opening", work, opened, self.failed.emit)
 
     def show_beside(self, index: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_medcnn.core.events import Cancel, Event, Events, Failed, Progress, Result
+from napari_medcnn.core.events import Cancel, Event, Events, Failed, Preview, Progress, Result
 from napari_medcnn.errors import Cancelled, MedcnnError
 
 #: Builds the events of a verb when the thread starts; looks at the flag to stop.
@@ -51,11 +51,13 @@ def guarded(work: Work, cancel: Cancel) -> Generator[Event, None, None]:
 class Task(QObject):
     """One piece of work in a thread.
 
-    Signals arrive in the window's thread: `progressed` (Progress), then exactly one of `succeeded` (the value),
+    Signals arrive in the window's thread: `progressed` (Progress) and `previewed` (the
+    value of a Preview), then exactly one of `succeeded` (the value),
     `failed` (MedcnnError) or `cancelled`, then `ended`.  After `drop` none arrives any more.
     """
 
     progressed = Signal(object)
+    previewed = Signal(object)
     succeeded = Signal(object)
     failed = Signal(object)
     cancelled = Signal()
@@ -96,7 +98,7 @@ class Task(QObject):
 
     def let_go(self) -> None:
         """Forget who listened: Qt would keep them, and through them the window, until the task is deleted."""
-        for signal in (self.progressed, self.succeeded, self.failed, self.cancelled):
+        for signal in (self.progressed, self.previewed, self.succeeded, self.failed, self.cancelled):
             with contextlib.suppress(TypeError, RuntimeError):  # nobody listened, or it is deleted already
                 signal.disconnect()
 
@@ -105,6 +107,9 @@ class Task(QObject):
             return
         if isinstance(event, Progress):
             self.progressed.emit(event)
+            return
+        if isinstance(event, Preview):
+            self.previewed.emit(event.value)
             return
         self.running = False
         if isinstance(event, Result):

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_medcnn.core.geometry import Float, Geometry
 from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
-from napari_medcnn.io.dicom_header import Slice
+from napari_medcnn.io.dicom.header import Slice
 
 _RELATIVE_GAP = 0.01
 _ROUNDED_MM = 0.011

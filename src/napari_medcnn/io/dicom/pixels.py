@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import UnsupportedError
-from napari_medcnn.io.dicom_header import BROKEN, Slice, open_dataset
+from napari_medcnn.io.dicom.header import BROKEN, Slice, open_dataset
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import check_memory, incomplete, rescaled
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
-from napari_medcnn.io.dicom_header import Slice, read_slice
-from napari_medcnn.io.dicom_pixels import read_pixels
-from napari_medcnn.io.dicom_stack import Stack, build_stack, even_geometry
+from napari_medcnn.io.dicom.header import Slice, read_slice
+from napari_medcnn.io.dicom.pixels import read_pixels
+from napari_medcnn.io.dicom.stack import Stack, build_stack, even_geometry
 from napari_medcnn.io.found import Item, shown
 from napari_medcnn.io.payload import check_memory
 from napari_medcnn.io.straighten import even_slices, resample_affine, straight_grid
@@ -67,15 +68,15 @@ def inspect_series(uid: str, slices: list[Slice]) -> Item:
     )
 
 
-def read_series(slices: list[Slice], resample: bool = False) -> Volume:
+def read_series(slices: list[Slice], consent: Consent = NONE) -> Volume:
     """Return one series as a volume.
 
     Parameters
     ----------
     slices
         From `gather`; of one series.
-    resample
-        Bring a tilted or unevenly spaced stack onto a straight grid (linear, said in the notes).
+    consent
+        Whether a tilted or unevenly spaced stack may be brought onto a straight grid (linear, said in the notes).
 
     Raises
     ------
@@ -86,7 +87,7 @@ def read_series(slices: list[Slice], resample: bool = False) -> Volume:
     """
     stack = build_stack(title_of(slices[0]), slices)
     first = stack.slices[0]
-    if stack.refusal and not resample:
+    if stack.refusal and not consent.resample:
         raise GeometryError(stack.refusal)
     array = _stacked(stack)
     axes: Axes = "zyxc" if array.ndim == 4 else "zyx"
