@@ -1,0 +1,190 @@
+"""The planes of one file: where each lies, how it is scaled, and what tells it apart from others at its place.
+
+One frame: from the top of the data set.  Several: from the functional groups of enhanced objects (`functional`),
+or from vectors of older multi-frame objects.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_medcnn.io.dicom.elements import (
+    finite,
+    first_item,
+    has,
+    number,
+    numbers,
+    pair,
+    positive,
+    seconds,
+    text,
+    texts,
+    whole,
+)  # fmt: skip
+from napari_medcnn.io.dicom.facts import Frame, Vector
+from napari_medcnn.io.dicom.kinds import RT_DOSE
+
+#: Numbers that tell images at one place apart, in the unit of the standard (ms, s/mm2, degrees, counts).
+NUMBERED = (
+    "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "EchoNumbers", "EchoTime",
+    "TriggerTime", "DiffusionBValue", "InversionTime", "FlipAngle", "RepetitionTime", "FrameReferenceTime",
+    "CardiacNumberOfImages", "NominalPercentageOfCardiacPhase", "KVP", "SliceLocation",
+)  # fmt: skip
+_WORDED = ("StackID", "ComplexImageComponent", "SequenceName", "FilterType", "ConvolutionKernel", "ContrastBolusAgent")
+#: Group, element, representation and private creator of the b-value before the standard had one.
+_DIFFUSION = ((0x0019, 0x100C, "IS", "SIEMENS"), (0x2001, 0x1003, "FL", "Philips"), (0x0043, 0x1039, "IS", "GEMS"))
+
+
+def single_frame(data: Any, notes: list[str], sop_class: str = "") -> Frame:
+    """Return the frame that the top of a data set describes."""
+    position = finite(data, "ImagePositionPatient", 3)
+    row, column = directions(finite(data, "ImageOrientationPatient", 6), notes)
+    slope, intercept = scaling(data, notes, "DoseGridScaling" if sop_class == RT_DOSE else "RescaleSlope")
+    unit = text(data, "RescaleType", 16)
+    if sop_class == RT_DOSE:
+        unit = "Gy" if text(data, "DoseUnits") == "GY" else "relative dose"
+    return Frame(
+        0,
+        None if position is None else (position[0], position[1], position[2]),
+        row,
+        column,
+        spacing(data, notes),
+        positive(data, "SliceThickness"),
+        number(data, "SpacingBetweenSlices"),
+        slope,
+        intercept,
+        unit,
+        windows(data),
+        moment(data),
+        None,
+        whole(data, "InstanceNumber"),
+    )
+
+
+def directions(values: tuple[float, ...] | None, notes: list[str]) -> tuple[Vector | None, Vector | None]:
+    """Return unit vectors at right angles, rounding removed, or None twice where the file states no such."""
+    if values is None:
+        return None, None
+    row, column = np.array(values[:3]), np.array(values[3:])
+    lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
+    if min(lengths) < 0.5 or max(abs(n - 1.0) for n in lengths) > 1e-2 or abs(float(row @ column)) > 1e-3:
+        notes.append("The stated orientation is not two directions at right angles and is left out.")
+        return None, None
+    row = row / lengths[0]
+    column = column - row * float(row @ column)
+    column = column / np.linalg.norm(column)
+    return (float(row[0]), float(row[1]), float(row[2])), (float(column[0]), float(column[1]), float(column[2]))
+
+
+def spacing(data: Any, notes: list[str], key: str = "PixelSpacing") -> tuple[float, float] | None:
+    """Return PixelSpacing (y, x) in mm; None, with a note, where it is stated and no length."""
+    found = pair(data, key)
+    if found is None and has(data, key) and data.get_item(key) is not None and text(data, key):
+        notes.append("The stated pixel spacing is not two lengths above 0 mm and is left out.")
+    return found
+
+
+def scaling(data: Any, notes: list[str], slope_key: str = "RescaleSlope") -> tuple[float, float]:
+    """Return slope and intercept; 1 and 0, with a note, where the slope is 0 or no number."""
+    stated = numbers(data, slope_key)
+    slope = stated[0] if stated else 1.0
+    offset = numbers(data, "RescaleIntercept") if slope_key == "RescaleSlope" else ()
+    intercept = offset[0] if offset else 0.0
+    if not math.isfinite(slope) or slope == 0.0 or not math.isfinite(intercept):
+        notes.append(
+            f"The file states no usable scaling (slope {slope:g}, intercept {intercept:g}); values are as stored."
+        )
+        return 1.0, 0.0
+    return slope, intercept
+
+
+def windows(data: Any) -> tuple[tuple[str, float, float], ...]:
+    """Return (name, low, high) of every display window."""
+    centres, widths = numbers(data, "WindowCenter"), numbers(data, "WindowWidth")
+    names = texts(data, "WindowCenterWidthExplanation", 32)
+    found = []
+    for k, (centre, width) in enumerate(zip(centres, widths, strict=False)):
+        if math.isfinite(centre) and math.isfinite(width) and width > 0:
+            found.append((names[k] if k < len(names) else "", centre - width / 2, centre + width / 2))
+    return tuple(found)
+
+
+def moment(data: Any) -> dict[str, float | str]:
+    """Return what can tell this image from others at its place; only what the file states."""
+    found: dict[str, float | str] = {}
+    for key in NUMBERED:
+        value = number(data, key)
+        if value is not None:
+            found[key] = value
+    for key in _WORDED:
+        words = text(data, key, 32)
+        if words:
+            found[key] = words
+    for name in ("Acquisition", "Content"):
+        stamp = text(data, f"{name}DateTime", 32) if name == "Acquisition" else ""
+        value = seconds(stamp) if stamp else seconds(text(data, f"{name}Time", 32))
+        if value is not None:
+            found[f"{name}Time"] = value
+    b_value = diffusion(data)
+    if b_value is not None:
+        found["DiffusionBValue"] = b_value
+    return found
+
+
+def diffusion(data: Any) -> float | None:
+    """Return the b-value in s/mm2: of the standard, else of Siemens, Philips or GE (which adds multiples of 1e9)."""
+    value = number(data, "DiffusionBValue")
+    if value is not None and value >= 0:
+        return value
+    for group, element, vr, creator in _DIFFUSION:
+        value = number(data, (group, element), vr)
+        if value is not None and value >= 0 and text(data, (group, 0x0010)).startswith(creator):
+            return math.fmod(value, 1e5) if creator == "GEMS" and value > 1e5 else value
+    return None
+
+
+def several_frames(data: Any, count: int, notes: list[str], sop_class: str = "") -> tuple[Frame, ...]:
+    """Return the frames of a multi-frame object without functional groups."""
+    base = single_frame(data, notes, sop_class)
+    offsets = numbers(data, "GridFrameOffsetVector")
+    if len(offsets) == count and all(math.isfinite(v) for v in offsets):
+        return _dose_planes(base, offsets)
+    detector = first_item(data, "DetectorInformationSequence")
+    if detector is not None and base.position is None:
+        position = finite(detector, "ImagePositionPatient", 3)
+        row, column = directions(finite(detector, "ImageOrientationPatient", 6), notes)
+        if position is not None and row is not None:
+            base = replace(base, position=(position[0], position[1], position[2]), row=row, column=column)
+    slices = numbers(data, "SliceVector")
+    if has(data, "SliceVector") and len(slices) == count and base.between_mm and base.position and base.row:
+        return _nuclear_slices(base, slices)
+    return tuple(replace(base, index=k, position=base.position if k == 0 else None) for k in range(count))
+
+
+def _dose_planes(base: Frame, offsets: tuple[float, ...]) -> tuple[Frame, ...]:
+    """Place the planes of an RT dose (PS3.3 C.8.8.3.2): offsets along the normal, relative to the first or absolute."""
+    if base.position is None or base.row is None or base.column is None:
+        return tuple(replace(base, index=k, position=None) for k in range(len(offsets)))
+    normal = np.cross(base.row, base.column)
+    start = np.array(base.position)
+    if offsets[0] != 0 and abs(offsets[0] - base.position[2]) < 1e-3 and abs(normal[2]) > 0.999:
+        along = np.array(offsets) - offsets[0]
+        places = start + np.outer(along, (0.0, 0.0, 1.0))
+    else:
+        places = start + np.outer(np.array(offsets), normal)
+    return tuple(replace(base, index=k, position=(float(p[0]), float(p[1]), float(p[2]))) for k, p in enumerate(places))
+
+
+def _nuclear_slices(base: Frame, slices: tuple[float, ...]) -> tuple[Frame, ...]:
+    """Place the slices of a reconstructed nuclear medicine image: a step of SpacingBetweenSlices along the normal."""
+    normal = np.cross(np.array(base.row), np.array(base.column))
+    start, step = np.array(base.position), base.between_mm or 0.0
+    found = []
+    for k, slice_number in enumerate(slices):
+        place = start + (slice_number - slices[0]) * step * normal
+        found.append(replace(base, index=k, position=(float(place[0]), float(place[1]), float(place[2]))))
+    return tuple(found)

@@ -1,0 +1,322 @@
+"""The header pass: what one DICOM file says, without its pixels and without whom it is of.
+
+pydicom reads up to the pixels; nothing here decodes, but where the pixels lie is looked up and compared with what the
+header claims, so that a cut file never gets into a stack.  Names and numbers of patients leave only as a keyed hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+
+from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.io.dicom import frames as planes
+from napari_medcnn.io.dicom.elements import (
+    BROKEN,
+    clock,
+    date,
+    has,
+    pair,
+    text,
+    texts,
+    whole,
+)  # fmt: skip
+from napari_medcnn.io.dicom.facts import Frame, Header, Stored
+from napari_medcnn.io.dicom.functional import functional_frames
+from napari_medcnn.io.dicom.kinds import kind_of, video_of, words_for
+from napari_medcnn.io.dicom.values import further_facts
+from napari_medcnn.io.found import Person, plain, shown
+from napari_medcnn.io.payload import incomplete
+
+_PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_LONG_VR = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
+_ELEMENTS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
+_UNDEFINED = 0xFFFFFFFF
+#: What `person_of` reads.
+_WHO = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
+
+
+def open_dataset(path: Path, pixels: bool = False) -> Any:
+    """Return pydicom's data set, leniently, without the pixels unless asked for.
+
+    Raises
+    ------
+    InputError
+        Not DICOM, or too broken to be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+    except BROKEN as error:
+        raise InputError(
+            f"{shown(path)}: this DICOM file cannot be read ({plain(error, 100)}); it may be cut"
+        ) from error
+
+
+def read_header(path: Path, salt: bytes = b"") -> Header:
+    """Return what one file says.
+
+    Parameters
+    ----------
+    salt
+        Key of the hash that stands for the patient; files are told apart only under one salt.
+
+    Raises
+    ------
+    InputError
+        Not DICOM, or broken.
+    IncompleteFileError
+        The file ends before the pixels that its header claims.
+    """
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+            if not len(data) and not len(data.file_meta):
+                raise InputError(f"{shown(path)}: this is not a DICOM file; it holds no element that can be read")
+            return _header(path, file, data, salt)
+    except BROKEN as error:
+        raise InputError(
+            f"{shown(path)}: this DICOM file cannot be read ({plain(error, 100)}); it may be cut"
+        ) from error
+
+
+def person_of(path: Path) -> Person:
+    """Return whom a file is of, for the screen only.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_WHO))
+            name, number_, sex = (text(data, key) for key in ("PatientName", "PatientID", "PatientSex"))
+            return Person(_readable(name), number_, date(data, "PatientBirthDate"), sex)
+    except BROKEN as error:
+        raise InputError(f"{shown(path)}: this DICOM file cannot be read ({plain(error, 100)})") from error
+
+
+def person_key(name: str, number_: str, birth_date: str, salt: bytes = b"") -> str:
+    """Return 32 hexadecimal digits, equal for equal name, number and birth date under one salt; "" for nobody."""
+    told = "\n".join(" ".join(part.split()).strip("^ ").casefold() for part in (name, number_, birth_date))
+    if not told.strip():
+        return ""
+    return hashlib.blake2b(told.encode("utf-8", "replace"), key=salt[:64], digest_size=16).hexdigest()
+
+
+def _readable(name: str) -> str:
+    """Return "Family, Given Middle" of a DICOM person name; the first of its spellings (PS3.5 6.2.1)."""
+    parts = [part.strip() for part in name.split("=")[0].split("^")]
+    given = " ".join(part for part in parts[1:3] if part)
+    return ", ".join(part for part in (parts[0], given) if part)
+
+
+def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
+    size = os.fstat(file.fileno()).st_size
+    notes: list[str] = []
+    sop_class, modality = text(data, "SOPClassUID"), text(data, "Modality", 16)
+    meta = data.file_meta
+    sop_class = sop_class or text(meta, "MediaStorageSOPClassUID")
+    syntax = text(meta, "TransferSyntaxUID")
+    stored = _stored(data, syntax)
+    kind, what = kind_of(sop_class, modality, stored is not None), ""
+    if kind == "image" and video_of(syntax):
+        kind, what = "other", f"a video ({video_of(syntax)})"
+    elif kind == "image" and has(data, "PixelDataProviderURL"):
+        kind, what = "other", "an image whose pixels lie on a server"
+    elif kind == "other":
+        what = words_for(sop_class, modality)
+    if stored is not None and kind in ("image", "segmentation"):
+        stored = _located(path, file, stored, size)
+    frames = _frames(data, stored, sop_class, notes) if kind == "image" and stored is not None else ()
+    sides = (text(data, key, 4).upper() for key in ("ImageLaterality", "Laterality"))
+    laterality = next((side for side in sides if side in ("L", "R", "B", "U")), "")
+    return Header(
+        path,
+        kind,
+        what,
+        sop_class,
+        text(data, "SOPInstanceUID"),
+        text(data, "SeriesInstanceUID"),
+        text(data, "StudyInstanceUID"),
+        person_key(text(data, "PatientName"), text(data, "PatientID"), text(data, "PatientBirthDate"), salt),
+        modality,
+        text(data, "SeriesNumber", 12),
+        text(data, "SeriesDescription", 60),
+        text(data, "StudyDescription", 60),
+        date(data, "StudyDate"),
+        date(data, "SeriesDate"),
+        clock(data, "SeriesTime"),
+        text(data, "Manufacturer", 40),
+        tuple(part.upper() for part in texts(data, "ImageType", 24)),
+        text(data, "FrameOfReferenceUID"),
+        texts(data, "PatientOrientation", 8),
+        laterality,
+        pair(data, "ImagerPixelSpacing") or pair(data, "NominalScannedPixelSpacing"),
+        stored,
+        frames,
+        further_facts(data, modality),
+        tuple(dict.fromkeys(notes)),
+        size,
+    )
+
+
+def _stored(data: Any, syntax: str) -> Stored | None:
+    """Return how pixels are stored, None where the file states no rows and columns."""
+    rows, columns = whole(data, "Rows"), whole(data, "Columns")
+    if rows <= 0 or columns <= 0 or not has(data, "BitsAllocated"):
+        return None
+    allocated = whole(data, "BitsAllocated", 16)
+    used = whole(data, "BitsStored", allocated)
+    return Stored(
+        syntax,
+        rows,
+        columns,
+        max(1, whole(data, "SamplesPerPixel", 1)),
+        max(1, whole(data, "NumberOfFrames", 1)),
+        allocated,
+        used if 0 < used <= allocated else allocated,
+        whole(data, "HighBit", used - 1),
+        whole(data, "PixelRepresentation") == 1,
+        text(data, "PhotometricInterpretation", 20).upper() or "MONOCHROME2",
+        whole(data, "PlanarConfiguration"),
+        "",
+        lut=has(data, "ModalityLUTSequence"),
+    )
+
+
+def _located(path: Path, file: BinaryIO, stored: Stored, size: int) -> Stored:
+    """Return `stored` with the place of the pixels; refuse a file that ends before them or inside them."""
+    if stored.syntax == _DEFLATED:  # inflated by pydicom: the decoder checks the length
+        return replace(stored, element="PixelData")
+    if not _standing_at_pixels(file):
+        raise IncompleteFileError(
+            f"{shown(path)}: its header claims {stored.rows} x {stored.columns} pixels and the file holds none; "
+            "it may be cut. Copy it again from where it came"
+        )
+    start = file.tell()
+    head = file.read(12)
+    order = ">" if head[:2] == b"\x7f\xe0" else "<"
+    group, element = struct.unpack(order + "HH", head[:4])
+    name = _ELEMENTS[(group << 16) | element]
+    if not head[4:6].isalpha() or not head[4:6].isupper():  # implicit VR, whatever the file says of itself
+        length, offset = struct.unpack(order + "I", head[4:8])[0], start + 8
+    elif head[4:6] in _LONG_VR:
+        length, offset = struct.unpack(order + "I", head[8:12])[0], start + 12
+    else:
+        length, offset = struct.unpack(order + "H", head[6:8])[0], start + 8
+    if length == _UNDEFINED:
+        check_fragments(path, file, offset, size)
+        return replace(stored, element=name)
+    need = plain_length(stored)
+    have = min(length, size - offset)
+    if stored.syntax in _PLAIN:
+        if have < need:
+            raise incomplete(path, have, need)
+        return replace(stored, element=name, offset=offset, length=have)
+    if size - offset < length or not length:
+        raise incomplete(path, size - offset, length)
+    return replace(stored, element=name)
+
+
+def _standing_at_pixels(file: BinaryIO) -> bool:
+    """Return True if the file stands at the tag of a pixel element."""
+    start = file.tell()
+    head = file.read(4)
+    file.seek(start)
+    if len(head) < 4:
+        return False
+    return any(
+        ((group << 16) | element) in _ELEMENTS
+        for group, element in (struct.unpack("<HH", head), struct.unpack(">HH", head))
+    )
+
+
+def plain_length(stored: Stored) -> int:
+    """Return the bytes that uncompressed pixels take (PS3.5 8.1.1; YBR_FULL_422 shares colours, PS3.3 C.7.6.3.1.2)."""
+    samples: float = stored.samples
+    if stored.samples == 3 and stored.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+        samples = 2
+    elif stored.samples == 3 and stored.photometric == "YBR_PARTIAL_420":
+        samples = 1.5
+    bits = stored.rows * stored.columns * stored.frames * samples * stored.bits_allocated
+    return -int(-bits // 8)
+
+
+def check_fragments(path: Path, file: BinaryIO, offset: int, size: int) -> None:
+    """Raise `IncompleteFileError` if an encapsulated stream ends inside one of its fragments (PS3.5 A.4)."""
+    at, first = offset, True
+    while at + 8 <= size:
+        file.seek(at)
+        tag, length = struct.unpack("<II", file.read(8))
+        if tag != 0xE000FFFE:  # FFFE,E000 as two little-endian shorts; anything else ends the stream
+            break
+        at += 8 + length
+        if at > size or length == _UNDEFINED:
+            raise incomplete(path, size - offset, min(at, 1 << 62) - offset)
+        first = first and length == 0
+    if at == offset:
+        raise incomplete(path, size - offset, size - offset + 1)
+
+
+def _frames(data: Any, stored: Stored, sop_class: str, notes: list[str]) -> tuple[Frame, ...]:
+    if has(data, "PerFrameFunctionalGroupsSequence") or has(data, "SharedFunctionalGroupsSequence"):
+        return functional_frames(data, stored.frames, notes)
+    if stored.frames > 1:
+        return planes.several_frames(data, stored.frames, notes, sop_class)
+    return (planes.single_frame(data, notes, sop_class),)
+
+
+def header_to_json(header: Header) -> dict[str, Any]:
+    """Return plain JSON types, without the path and without what has its default."""
+    found = {f.name: getattr(header, f.name) for f in fields(Header) if f.name not in ("path", "stored", "frames")}
+    found = {name: value for name, value in found.items() if value not in ("", (), {}, None, 0)}
+    found["stored"] = None if header.stored is None else _changed(header.stored, Stored("", 0, 0))
+    found["frames"] = [_changed(frame, Frame()) for frame in header.frames]
+    return found
+
+
+def header_from_json(path: Path, data: Mapping[str, Any]) -> Header:
+    """Read what `header_to_json` wrote, equal in every field.
+
+    Raises
+    ------
+    InputError
+        An entry is missing or of the wrong kind.
+    """
+    try:
+        rest = {name: _tupled(value) for name, value in data.items() if name not in ("values", "stored", "frames")}
+        stored = data["stored"]
+        frames_ = tuple(
+            Frame(**{k: v if k == "moment" else _tupled(v) for k, v in one.items()}) for one in data["frames"]
+        )
+        return Header(
+            path,
+            stored=None if stored is None else Stored(**{"syntax": "", "rows": 0, "columns": 0, **stored}),
+            frames=frames_,
+            values=dict(data.get("values", {})),
+            **rest,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{shown(path)}: its stored header cannot be used ({plain(error, 80)})") from error
+
+
+def _changed(value: Any, default: Any) -> dict[str, Any]:
+    return {f.name: got for f in fields(value) if (got := getattr(value, f.name)) != getattr(default, f.name)}
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(v) for v in value) if isinstance(value, (list, tuple)) else value
