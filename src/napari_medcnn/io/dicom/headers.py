@@ -212,12 +212,10 @@ def _located(path: Path, file: BinaryIO, stored: Stored, size: int) -> Stored:
     order = ">" if head[:2] == b"\x7f\xe0" else "<"
     group, element = struct.unpack(order + "HH", head[:4])
     name = _ELEMENTS[(group << 16) | element]
-    if not head[4:6].isalpha() or not head[4:6].isupper():  # implicit VR, whatever the file says of itself
-        length, offset = struct.unpack(order + "I", head[4:8])[0], start + 8
-    elif head[4:6] in _LONG_VR:
+    if head[4:6] in _LONG_VR:  # as an implicit length these letters would be odd, which no length is
         length, offset = struct.unpack(order + "I", head[8:12])[0], start + 12
     else:
-        length, offset = struct.unpack(order + "H", head[6:8])[0], start + 8
+        length, offset = struct.unpack(order + "I", head[4:8])[0], start + 8
     if length == _UNDEFINED:
         check_fragments(path, file, offset, size)
         return replace(stored, element=name)
