@@ -9,6 +9,7 @@ from typing import Literal
 
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.errors import InputError
 
 Kind = Literal["volume", "labels", "picture", "other"]
 
@@ -72,6 +73,8 @@ class Item:
         Of the DICOM series (date YYYY-MM-DD, of the series or else of the study), or empty.
     nbytes
         Bytes of the files on disk; 0 if unknown.
+    basis
+        What its reader needs to open it without looking again; nobody else's business.
     """
 
     id: str
@@ -91,15 +94,38 @@ class Item:
     description: str = ""
     date: str = ""
     nbytes: int = 0
+    basis: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The items of `path`, and what was left out as (path, reason); both may be empty."""
+    """The items of `path`, and what was left out as (path, reason); both may be empty.
+
+    `roots` are the files and folders that were looked at together, `path` the first of them.
+    """
 
     path: Path
     items: tuple[Item, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+    roots: tuple[Path, ...] = ()
+
+    def item(self, item_id: str | None) -> Item:
+        """Return the item of that id; with None, the only one there is.
+
+        Raises
+        ------
+        InputError
+            There is none, or several and none named; they are listed.
+        """
+        if item_id is None and len(self.items) == 1:
+            return self.items[0]
+        for candidate in self.items:
+            if candidate.id == item_id:
+                return candidate
+        listed = "; ".join(f"{i.id} ({i.title}, {'x'.join(map(str, i.shape)) or i.kind})" for i in self.items[:12])
+        more = f"; and {len(self.items) - 12} more" if len(self.items) > 12 else ""
+        problem = "several images" if item_id is None else f"no image {plain(item_id)!r}"
+        raise InputError(f"{shown(self.path)}: {problem} in this folder; choose one: {listed}{more}")
 
 
 def plain(text: object, limit: int = 80) -> str:
