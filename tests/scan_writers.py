@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 import nrrd
+import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -91,7 +91,9 @@ def _file(path: Path, scan: Scan, sop_class: str, pixels: np.ndarray, uid: str) 
 
 
 def _write(path: Path, data: FileDataset, syntax: str | None) -> None:
-    if syntax is not None and syntax != ExplicitVRLittleEndian:
+    if syntax == DeflatedExplicitVRLittleEndian:
+        data.file_meta.TransferSyntaxUID = UID(syntax)
+    elif syntax is not None and syntax != ExplicitVRLittleEndian:
         data.compress(UID(syntax), generate_instance_uid=False)
     pydicom.dcmwrite(path, data, implicit_vr=False, little_endian=True)
 

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 import nrrd
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings

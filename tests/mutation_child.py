@@ -1,0 +1,102 @@
+"""A process that opens damaged files one after the other and says on stdout how each went.
+
+Arguments: folder of seeds, name of the format, first number, how many.  It may die of what it opens: that is what the
+parent wants to know, and the last line tells which file it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from mutation_seeds import mutated
+from napari_medcnn.core.consent import Consent
+from napari_medcnn.errors import ConsentNeededError, MedcnnError
+from napari_medcnn.io.read import inspect, read
+
+_ADDRESSES = 8 << 30
+_AGREED = {
+    "resample": Consent(resample=True),
+    "duplicates": Consent(duplicates="first"),
+    "damaged": Consent(damaged=True),
+    "complex_part": Consent(complex_part="magnitude"),
+}
+
+
+def open_all(path: Path) -> str:
+    """Look at `path` and read everything in it; return "read" or the name of the last error."""
+    outcome = "empty"
+    try:
+        found = inspect(path)
+    except MedcnnError as error:
+        _worded(error)
+        return type(error).__name__
+    for item in found.items:
+        try:
+            value = read(path, item.id)
+            np.asarray(value.array).max(initial=0)
+            outcome = "read"
+        except ConsentNeededError as error:
+            _worded(error)
+            outcome = type(error).__name__
+            if error.asks in _AGREED:
+                with contextlib.suppress(MedcnnError):
+                    read(path, item.id, _AGREED[error.asks])
+        except MedcnnError as error:
+            _worded(error)
+            outcome = type(error).__name__
+    return outcome
+
+
+def _worded(error: MedcnnError) -> None:
+    """A named error has words that fit on a screen and hold no control characters."""
+    text = str(error)
+    if not 10 < len(text) < 2000 or any(ord(c) < 32 and c != "\n" for c in text):
+        raise ValueError(f"unfit message of {len(text)} characters: {text[:200]!r}") from error
+
+
+def main(seeds: Path, name: str, first: int, count: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()
+    warnings.simplefilter("ignore")
+    seed = json.loads((seeds / "seeds.json").read_text())[name]
+    data = (seeds / seed["target"]).read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "files"
+        shutil.copytree(seeds / seed["folder"], folder)
+        target = folder / Path(seed["target"]).relative_to(seed["folder"])
+        opened = folder / Path(seed["opened"]).relative_to(seed["folder"])
+        for number in range(first, first + count):
+            bad = data if number < 0 else mutated(data, np.random.default_rng([zlib.crc32(name.encode()), number]))
+            target.write_bytes(bad)
+            _say({"begin": number})
+            started = time.process_time()
+            try:
+                outcome, trace = open_all(opened), ""
+            except BaseException as error:
+                outcome, trace = f"UNNAMED {type(error).__name__}: {error}"[:300], traceback.format_exc()[-1500:]
+            seconds = round(time.process_time() - started, 2)
+            rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+            _say({"end": number, "outcome": outcome, "trace": trace, "cpu_s": seconds, "rss_mb": rss})
+
+
+def _say(message: dict[str, object]) -> None:
+    os.write(1, (json.dumps(message) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,170 @@
+"""Damaged files of every format, opened in a child process with limits: no crash, no hang, no unnamed error.
+
+Number -1 is the seed itself: it must be read, or nothing would be tested.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cases import SHARED_DATA
+from mutation_seeds import WRITERS, Seed, write_seed
+
+CHILD = Path(__file__).parent / "mutation_child.py"
+SECONDS_A_FILE = 120  # on a busy machine; the processor time below is the real limit
+CPU_SECONDS_A_FILE = 20
+MEGABYTES = 2500
+
+#: Real files of kinds that no writer here makes: lossless JPEG, 12-bit, HTJ2K, vendor series, video loops.
+REAL = {
+    "real JPEG lossless": "zoo-wg04/JPLL/NM1_JPLL",
+    "real JPEG 12 bit": "zoo-wg04/JPLY/NM1_JPLY",
+    "real J2K": "zoo-wg04/J2KR/NM1_J2KR",
+    "real JPEG-LS": "zoo-wg04/JLSL/NM1_JLSL",
+    "real RLE": "zoo-wg04/RLE/NM1_RLE",
+    "real big endian": "zoo-pydicom/MR_small_bigendian.dcm",
+    "real RGB JPEG": "zoo-pydicom/SC_rgb_dcmtk_+eb+cy+s2.dcm",
+    "real enhanced": "zoo-pydicom-data/emri_small_jpeg_ls_lossless.dcm",
+    "real SEG": "zoo-dicom-seg/dcmqi/23x38x3/seg/label.seg",
+    "real SEG deflated": "zoo-pydicom-data/liver_deflate.dcm",
+    "real labelmap": "zoo-dicom-seg/dcmqi/sparse-labelmap-ppv5.dcm",
+    "real RTSTRUCT": "zoo-rtstruct/mock_data/rt.dcm",
+    "real RTDOSE": "zoo-pydicom/rtdose.dcm",
+    "real SR": "zoo-pydicom/test-SR.dcm",
+    "real DICOMDIR": "zoo-pydicom/dicomdirtests/TINY_ALPHA/DICOMDIR",
+    "real MHD": "zoo-panimg/image10x10x10.mhd",
+    "real seg.nrrd": "slicer-ct-segnrrd/Segmentation.seg.nrrd",
+    "real NRRD bzip2": "nrrd-variants/BallBinary30x30x30_bz2.nrrd",
+    "real NIfTI-2": "nifti-nibabel/example_nifti2.nii.gz",
+    "real Analyze": "nifti-nibabel/analyze.hdr",
+    "real GIPL": "itksnap-cases/MRIcrop-seg.gipl.gz",
+    "real TIFF": "zoo-panimg/valid_tiff.tif",
+}
+
+
+@dataclass
+class Outcome:
+    """What a run of one format gave: counts by outcome, and every fault in words."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    rss_mb: int = 0
+
+
+def run(seeds: Path, name: str, count: int) -> Outcome:
+    """Open the seed and `count` damaged copies; a child that dies is replaced and goes on behind the fatal file."""
+    outcome, first = Outcome(), -1
+    while first < count:
+        died_at = _one_child(seeds, name, first, count - first, outcome)
+        if died_at is None:
+            break
+        first = died_at + 1
+    return outcome
+
+
+def _one_child(seeds: Path, name: str, first: int, count: int, outcome: Outcome) -> int | None:
+    """Return the number of the file that killed the child, None if it came to its end."""
+    command = [sys.executable, str(CHILD), str(seeds), name, str(first), str(count)]
+    log = seeds / "stderr.txt"
+    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child:
+        lines: queue.Queue[str | None] = queue.Queue()
+
+        def listen() -> None:
+            for line in child.stdout:
+                lines.put(line.decode())
+            lines.put(None)
+
+        threading.Thread(target=listen, daemon=True).start()
+        at, last = None, first - 1
+        while True:
+            try:
+                line = lines.get(timeout=SECONDS_A_FILE)
+            except queue.Empty:
+                child.kill()
+                outcome.faults.append(f"{name} {at}: no answer within {SECONDS_A_FILE} s")
+                return at if at is not None else last + 1
+            if line is None:
+                break
+            message = json.loads(line)
+            if "begin" in message:
+                at = message["begin"]
+                continue
+            at, last = None, message["end"]
+            _note(outcome, name, message)
+        code = child.wait(SECONDS_A_FILE)
+    if code == 0:
+        return None
+    tail = log.read_text(errors="replace")[-1200:]
+    outcome.faults.append(f"{name} {at}: the process died with code {code}\n{tail}")
+    return at if at is not None else last + 1
+
+
+def _note(outcome: Outcome, name: str, message: dict) -> None:
+    word = message["outcome"]
+    key = "unnamed" if word.startswith("UNNAMED") else word
+    outcome.counts[key] = outcome.counts.get(key, 0) + 1
+    outcome.rss_mb = max(outcome.rss_mb, message["rss_mb"])
+    number = message["end"]
+    if key == "unnamed":
+        outcome.faults.append(f"{name} {number}: {word}\n{message['trace']}")
+    if message["cpu_s"] > CPU_SECONDS_A_FILE:
+        outcome.faults.append(f"{name} {number}: {message['cpu_s']} s of processor time")
+    if number == -1 and word != "read" and not name.startswith("real"):
+        outcome.faults.append(f"{name}: the undamaged file is not read ({word})")
+
+
+def record(base: Path, seeds: dict[str, Seed]) -> Path:
+    """Write where the seeds lie, relative to `base`, for the child."""
+    table = {
+        name: {key: getattr(seed, key).relative_to(base).as_posix() for key in ("folder", "target", "opened")}
+        for name, seed in seeds.items()
+    }
+    (base / "seeds.json").write_text(json.dumps(table))
+    return base
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    base = tmp_path_factory.mktemp("seeds")
+    found = {name: write_seed(name, base / str(n)) for n, name in enumerate(WRITERS)}
+    for n, (name, relative) in enumerate(REAL.items()):
+        source = SHARED_DATA / relative
+        if source.is_file():
+            folder = base / f"real{n}"
+            folder.mkdir()
+            for beside in [source, source.with_suffix(".zraw"), source.with_suffix(".img")]:
+                if beside.is_file():
+                    (folder / beside.name).write_bytes(beside.read_bytes())
+            found[name] = Seed(folder, folder / source.name, folder / source.name)
+    yield record(base, found)
+
+
+def check(seeds: Path, name: str, count: int) -> None:
+    outcome = run(seeds, name, count)
+    words = ", ".join(f"{k} {n}" for k, n in sorted(outcome.counts.items()))
+    print(f"{name}: {words}; at most {outcome.rss_mb} MB")
+    assert not outcome.faults, "\n".join(outcome.faults[:8])
+    assert sum(outcome.counts.values()) == count + 1
+    assert outcome.rss_mb < MEGABYTES
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_damaged_files_give_named_errors(seeds: Path, name: str) -> None:
+    check(seeds, name, 10)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", [*WRITERS, *REAL])
+def test_300_damaged_files_give_named_errors(seeds: Path, name: str) -> None:
+    if name not in json.loads((seeds / "seeds.json").read_text()):
+        pytest.skip(f"real data {REAL[name]!r} is not beside this checkout")
+    check(seeds, name, 300)
