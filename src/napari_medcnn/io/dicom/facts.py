@@ -193,6 +193,8 @@ class Part:
         `planes` holds the first of each in order of instance number, this list the later ones in rising order.
     report
         What was found, assumed and refused, and what it asks.
+    files
+        The files it accounts for, those without planes and dropped copies included; never empty, in rising order.
     """
 
     id: str
@@ -208,6 +210,7 @@ class Part:
     frame_name: str = ""
     duplicates: tuple[tuple[int, int, Plane], ...] = ()
     report: Report = Report()
+    files: tuple[Path, ...] = ()
 
     @property
     def first(self) -> Plane:

@@ -37,6 +37,8 @@ def further_facts(data: Any, modality: str) -> dict[str, Any]:
     for key in _NUMBERS:
         if (value := number(data, key)) is not None:
             found[key] = value
+    if sequence := texts(data, "ScanningSequence", 8):
+        found["ScanningSequence"] = list(sequence)
     steps = numbers(data, "FrameTimeVector")
     if steps and all(math.isfinite(v) for v in steps):
         found["FrameTimeVector"] = list(steps)
