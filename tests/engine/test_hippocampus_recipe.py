@@ -74,6 +74,7 @@ def test_a_patch_without_change_is_the_crop_in_its_padding(recipe, data, monkeyp
     np.testing.assert_array_equal(y.sum(axis=-1), 1)
 
 
+@pytest.mark.proof  # a recipe is run once; make test shows resuming and evaluation on the product itself
 def test_a_stopped_run_continues_to_the_same_weights(recipe, data, tmp_path, monkeypatch):
     for folder in ("unbroken", "stopped"):
         (tmp_path / folder).mkdir()
@@ -99,6 +100,7 @@ def test_a_stopped_run_continues_to_the_same_weights(recipe, data, tmp_path, mon
     assert len(json.loads((tmp_path / "stopped" / "state.json").read_text())["losses"]) == 2
 
 
+@pytest.mark.proof  # a recipe is run once; make test shows resuming and evaluation on the product itself
 def test_evaluation_writes_a_network_and_its_scores(recipe, data, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

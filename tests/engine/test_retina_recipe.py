@@ -60,6 +60,7 @@ def weights(path):
     return [np.asarray(w) for w in keras.models.load_model(path, compile=False).get_weights()]
 
 
+@pytest.mark.proof  # a recipe is run once; make test shows resuming and evaluation on the product itself
 def test_a_stopped_run_continues_to_the_same_weights(recipe, photographs, tmp_path, monkeypatch):
     for folder in ("unbroken", "stopped"):
         (tmp_path / folder).mkdir()
