@@ -62,20 +62,21 @@ class Skips:
         return tuple(found)
 
 
-def walk(root: Path, skips: Skips) -> Iterator[FileAt | None]:
+def walk(root: Path, skips: Skips, prefix: str = "") -> Iterator[FileAt | None]:
     """Yield the plain files under `root`, subfolders included; None after each thing left out, so that work can stop.
 
     Left out are hidden files and folders, sockets, pipes, devices, folders that cannot be read, and links: to a file
     that is there anyway, and to anything outside `root`.  A link to a file inside that is not listed otherwise (its
-    folder is hidden) stands for it.  Folders behind links are never entered, so there are no loops.
+    folder is hidden) stands for it.  Folders behind links are never entered, so there are no loops.  Names are relative
+    to `root`, with `prefix` in front.
     """
     real_root = os.path.realpath(root)
     seen: set[tuple[int, int]] = set()
     links: list[tuple[Path, str]] = []
-    waiting, count = [(Path(root), "")], 0
+    waiting, count = [(Path(root), prefix, real_root)], 0
     while waiting:
-        folder, name = waiting.pop()
-        below: list[tuple[Path, str]] = []
+        folder, name, real = waiting.pop()  # no link lies between `real_root` and `real`
+        below: list[tuple[Path, str, str]] = []
         for entry in _entries(folder, name, skips):
             child = f"{name}/{entry.name}" if name else entry.name
             try:
@@ -89,7 +90,7 @@ def walk(root: Path, skips: Skips) -> Iterator[FileAt | None]:
             elif entry.name.startswith("."):
                 skips.add(child, "a hidden folder" if stat.S_ISDIR(there.st_mode) else "a hidden file")
             elif stat.S_ISDIR(there.st_mode):
-                below.append((Path(entry.path), child))
+                below.append((Path(entry.path), child, os.path.join(real, entry.name)))
             elif not stat.S_ISREG(there.st_mode):
                 skips.add(child, next((words for test, words in _KINDS if test(there.st_mode)), "not a plain file"))
             else:
@@ -98,7 +99,7 @@ def walk(root: Path, skips: Skips) -> Iterator[FileAt | None]:
                     skips.add("...", f"more than {MAX_FILES:,} files; the rest was not looked at, open a part of it")
                     return
                 seen.add((there.st_dev, there.st_ino))
-                yield FileAt(Path(entry.path), os.path.join(real_root, *child.split("/")), child, there)
+                yield FileAt(Path(entry.path), os.path.join(real, entry.name), child, there)
                 continue
             yield None
         waiting += reversed(below)

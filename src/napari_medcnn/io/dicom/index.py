@@ -1,4 +1,4 @@
-"""What the headers of known files said, so that a folder is parsed once: one SQLite file, private, never believed blindly.
+"""What the headers of known files said, so that a folder is parsed once: one private SQLite file, never just believed.
 
 An entry is used only while size, times and inode of its file, and the code that reads headers, are what they were; a
 file changed within the last seconds is not put in at all.  Paths are there as keyed hashes only, and headers hold no
