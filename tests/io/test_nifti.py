@@ -15,7 +15,14 @@ from scipy.spatial.transform import Rotation
 
 from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, MedcnnError, UnsupportedError
+from napari_medcnn.errors import (
+    ConsentNeededError,
+    GeometryError,
+    IncompleteFileError,
+    InputError,
+    MedcnnError,
+    UnsupportedError,
+)
 from napari_medcnn.io.read import inspect, read, read_labels
 
 SHAPE_XYZ = (5, 4, 3)
@@ -86,8 +93,16 @@ def test_types_stay_rows_15_and_16(tmp_path: Path, kind, suffix: str, dtype: str
 
 def test_row_15_complex_and_rgb(tmp_path: Path) -> None:
     data = voxels("float32") * (1 + 2j)
-    volume = read(write(tmp_path / "c.nii", data.astype("complex64")))
-    np.testing.assert_array_equal(volume.array, data.T)
+    path = write(tmp_path / "c.nii", data.astype("complex64"))
+    with pytest.raises(ConsentNeededError, match="complex") as asked:
+        read(path)
+    assert asked.value.asks == inspect(path).items[0].report.asks == "complex_part"
+    parts = {"magnitude": np.abs(data), "phase": np.angle(data), "real": data.real, "imaginary": data.imag}
+    for part, expected in parts.items():
+        volume = read(path, consent=Consent(complex_part=part))
+        np.testing.assert_allclose(volume.array, expected.T, rtol=1e-6)
+        assert volume.array.dtype == np.float32
+        assert part in volume.notes[-1]
     colour = np.zeros(SHAPE_XYZ, [("R", "u1"), ("G", "u1"), ("B", "u1")])
     colour["R"], colour["B"] = voxels("uint8"), 200
     rgb = read(write(tmp_path / "rgb.nii", colour))
@@ -210,10 +225,11 @@ def sheared(tmp_path: Path) -> Path:
 
 def test_row_12_shear_is_refused_by_name_and_resampled_on_consent(tmp_path: Path) -> None:
     path = sheared(tmp_path)
-    with pytest.raises(GeometryError, match=r"sheared.*18\.43°"):
+    with pytest.raises(ConsentNeededError, match=r"sheared.*18\.43°") as asked:
         read(path)
     (item,) = inspect(path).items
     assert item.geometry is None
+    assert asked.value.asks == item.report.asks == "resample"
     assert "sheared" in item.warnings[-1]
     # A function that is linear in world space stays itself under linear interpolation.
     image = nib.load(path)
@@ -267,13 +283,18 @@ def test_row_1_says_both_sizes(tmp_path: Path) -> None:
         read(path)
 
 
-def test_row_2_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
+def test_row_2_a_wrong_checksum_opens_on_consent_and_is_marked(tmp_path: Path) -> None:
     path = write(tmp_path / "c.nii.gz")
     data = bytearray(path.read_bytes())
     data[-5] ^= 0xFF  # last byte of the CRC
     path.write_bytes(data)
-    with pytest.raises(IncompleteFileError, match="damaged"):
+    with pytest.raises(ConsentNeededError, match="damaged") as asked:
         read(path)
+    assert asked.value.asks == "damaged"
+    volume = read(path, consent=Consent(damaged=True))
+    np.testing.assert_array_equal(volume.array, voxels().T)
+    assert any("checksum is wrong" in note for note in volume.report.assumed)
+    assert volume.notes == volume.report.warnings
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

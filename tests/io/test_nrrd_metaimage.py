@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from cases import ANISOTROPIC_MM, noise
 from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import LabelMap
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.errors import ConsentNeededError, GeometryError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.read import inspect, read, read_labels, read_volume
 
 TURN = Rotation.from_euler("xyz", [12, -7, 25], degrees=True).as_matrix()
@@ -116,7 +116,7 @@ def test_row_12_sheared_and_singular(tmp_path: Path) -> None:
     header = {"space": "left-posterior-superior", "space origin": [0, 0, 0]}
     sheared = header | {"space directions": [[1, 0, 0], [0, 1, 0], [0, 0.5, 2]]}
     nrrd.write(str(tmp_path / "s.nrrd"), noise((4, 5, 6)), sheared, index_order="C")
-    with pytest.raises(GeometryError, match="sheared"):
+    with pytest.raises(ConsentNeededError, match="sheared"):
         read(tmp_path / "s.nrrd")
     assert read_volume(tmp_path / "s.nrrd", consent=Consent(resample=True)).notes
     singular = header | {"space directions": [[1, 0, 0], [1, 0, 0], [0, 0, 2]]}
@@ -226,7 +226,7 @@ def test_row_61_a_megabyte_of_header_text_is_cut(tmp_path: Path) -> None:
 def test_unreadable_layouts_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.mhd"
     path.write_text("ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = LIST\n")
-    with pytest.raises(UnsupportedError, match="several data files"):
+    with pytest.raises(InputError, match="list of data files, got 0"):
         read(path)
     path.write_text("NRRD0004\ntype: block\ndimension: 3\nsizes: 2 2 2\nencoding: raw\nblock size: 4\n\n")
     with pytest.raises(UnsupportedError, match="block"):

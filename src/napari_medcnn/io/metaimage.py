@@ -16,15 +16,16 @@ from typing import ClassVar
 import numpy as np
 
 from napari_medcnn.core.consent import NONE, Consent
-from napari_medcnn.core.geometry import Array, Float, Geometry
+from napari_medcnn.core.geometry import Array, Float
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import Axes, Volume
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
-from napari_medcnn.io.found import Item, Kind, plain, shown, stem
-from napari_medcnn.io.header_grid import GridHeader, is_singular
-from napari_medcnn.io.inside import beside
-from napari_medcnn.io.payload import Payload, read_payload
-from napari_medcnn.io.straighten import resample_affine, straight_grid
+from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.io.found import Item, plain, shown
+from napari_medcnn.io.gridded import item_of, report_of, volume_of
+from napari_medcnn.io.header_grid import GridHeader, settled
+from napari_medcnn.io.payload import Payload
+from napari_medcnn.io.several import counted_names, listed_files, read_several
+from napari_medcnn.io.text_numbers import read_numbers
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -43,6 +44,22 @@ class Header(GridHeader):
 
     keys: dict[str, str]
     data_start: int
+    listed: tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """True if the voxels are written as text."""
+        return self.keys.get("BinaryData", "True").lower() not in ("true", "1")
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The display window of the keys WindowCenter and WindowWidth, if there is exactly one."""
+        try:
+            centre, width = (float(self.keys[k].strip("[] ")) for k in ("WindowCenter", "WindowWidth"))
+        except (KeyError, ValueError):
+            return None
+        fits = math.isfinite(centre) and math.isfinite(width) and width > 0
+        return (centre - width / 2, centre + width / 2) if fits else None
 
     @property
     def is_mask(self) -> bool:
@@ -58,7 +75,7 @@ def read_header(path: Path) -> Header:
     InputError, UnsupportedError, IncompleteFileError
         The header is cut, contradictory, or of a layout that is not read.
     """
-    keys, start = _keys(path)
+    keys, start, listed = _keys(path)
     try:
         dims = [int(n) for n in keys["DimSize"].split()]
         count, channels = int(keys["NDims"]), int(keys.get("ElementNumberOfChannels", "1"))
@@ -68,7 +85,10 @@ def read_header(path: Path) -> Header:
     except (KeyError, ValueError) as error:
         raise InputError(f"{shown(path)}: not a valid MetaImage header ({plain(error)})") from error
     if count != len(dims) or count not in (2, 3, 4) or min(dims) < 1 or not 1 <= channels <= 1024:
-        raise InputError(f"{shown(path)}: expected 2 to 4 sizes of at least 1, got {dims} ({count} dimensions)")
+        raise InputError(
+            f"{shown(path)}: expected 2 to 4 sizes of at least 1, got {plain(dims)} ({count} dimensions); save one "
+            "part of it on its own"
+        )
     kind = keys.get("ElementType", "").removesuffix("_ARRAY")
     if kind not in _TYPES:
         raise UnsupportedError(f"{shown(path)}: voxels of type {plain(kind)!r} are not read")
@@ -79,16 +99,22 @@ def read_header(path: Path) -> Header:
     if channels > 1:
         axes, shape = ("tzyxc" if count == 4 else "zyxc"), (*shape, channels)
     notes: list[str] = []
+    found: list[str] = []
+    if count == 4:
+        step = spacing[3] if spacing is not None and len(spacing) == 4 else math.nan
+        stated = f"their step is stated as {step:g} without a unit" if math.isfinite(step) else "their step is unknown"
+        found.append(f"{dims[3]} time points; {stated}.")
     affine, zyx, known = _placement(count, spacing, matrix, origin, notes)
     known = known and keys.get("medcnn_spacing_known", "1") != "0"
     if keys.get("medcnn_orientation_known", "1") == "0":
         affine = None
-    return Header(
-        path, axes, shape, np.dtype((">" if big else "<") + _TYPES[kind]), affine, zyx, known, tuple(notes), keys, start
-    )
+    affine = settled(affine, (grid[0], grid[1], grid[2]), notes)
+    dtype = np.dtype((">" if big else "<") + _TYPES[kind])
+    return Header(path, axes, shape, dtype, affine, zyx, known, tuple(notes), tuple(found), keys, start, listed)
 
 
-def _keys(path: Path) -> tuple[dict[str, str], int]:
+def _keys(path: Path) -> tuple[dict[str, str], int, tuple[str, ...]]:
+    """Return the keys, where the header ends, and the file names that follow "ElementDataFile = LIST"."""
     with path.open("rb") as file:
         head = file.read(_MAX_HEADER)
     keys: dict[str, str] = {}
@@ -103,7 +129,8 @@ def _keys(path: Path) -> tuple[dict[str, str], int]:
         elif line.strip():
             raise InputError(f"{shown(path)}: not a valid MetaImage header (line {plain(line, 40)!r} has no '=')")
         if key.strip() == "ElementDataFile":  # the last key by definition
-            return keys, place
+            rest = head[place:] if value.split()[:1] == ["LIST"] else b""
+            return keys, place, tuple(n.strip() for n in rest.decode("utf-8", "replace").splitlines() if n.strip())
     raise IncompleteFileError(f"{shown(path)}: the header is incomplete, it has no ElementDataFile")
 
 
@@ -140,18 +167,9 @@ def _placement(
 def inspect_metaimage(path: Path) -> tuple[Item, ...]:
     """Return the one item of a MetaImage file."""
     header = read_header(path)
-    notes = header.notes
-    try:
-        geometry: Geometry | None = header.geometry()
-    except GeometryError as error:
-        geometry, notes = None, (*notes, str(error))
-    kind: Kind = "labels" if header.is_mask else "volume"
-    dtype = header.dtype.newbyteorder("=").name
-    return (
-        Item(
-            path.name, kind, header.axes, header.shape, dtype, geometry, title=stem(path), warnings=notes, files=(path,)
-        ),
-    )
+    where = _where(header)
+    files = tuple(dict.fromkeys((path, *(w.path for w in where))))
+    return (item_of(header, report_of(header, *([] if header.is_text else where)), files=files),)
 
 
 def read_metaimage(path: Path, consent: Consent = NONE) -> tuple[Volume, LabelSet | None]:
@@ -160,46 +178,49 @@ def read_metaimage(path: Path, consent: Consent = NONE) -> tuple[Volume, LabelSe
     Raises
     ------
     InputError
-        Cut, contradictory, or its data file lies elsewhere.
+        Cut, contradictory, its data file lies elsewhere, or what `gridded.volume_of` names.
     GeometryError
-        Sheared without consent to resample, or singular.
+        The grid is singular.
     """
     header = read_header(path)
-    notes = list(header.notes)
-    array = _voxels(header)
-    try:
-        geometry = header.geometry()
-    except GeometryError:
-        if not consent.resample or header.affine_lps is None or is_singular(header.affine_lps) or header.axes != "zyx":
-            raise
-        geometry = straight_grid(header.grid, header.affine_lps)
-        array = resample_affine(array, header.affine_lps, geometry, labels=header.is_mask)
-        notes.append("The grid was sheared; the image was resampled onto a straight one.")
+    volume = volume_of(header, lambda notes: _voxels(header, consent, notes), consent, window=header.window)
     labels = None
     if header.is_mask:
         try:
             labels = LabelSet.from_json([json.loads(v) for k, v in header.keys.items() if k.startswith(LABEL_KEY)])
         except ValueError as error:
             raise InputError(f"{shown(path)}: its class names are damaged ({plain(error)})") from error
-    return Volume(array, geometry, header.axes, stem(path), notes=tuple(notes)), labels
+    return volume, labels
 
 
-def _voxels(header: Header) -> Array:
+def _voxels(header: Header, consent: Consent, notes: list[str]) -> Array:
+    where = _where(header)
+    if header.is_text:
+        return read_numbers(where[0].path, where[0].start, header.dtype, header.shape)
+    return read_several(where, header.dtype, header.shape, consent, notes)
+
+
+def _where(header: Header) -> tuple[Payload, ...]:
+    """Return where the voxels lie: after the header, in one file beside it, or in several."""
     keys, path = header.keys, header.path
-    if keys.get("BinaryData", "True").lower() not in ("true", "1"):
-        raise UnsupportedError(f"{shown(path)}: voxels written as text are not read; save it as binary")
     name = keys["ElementDataFile"]
-    start = header.data_start
-    if name.upper() != "LOCAL":
-        if name.split()[:1] == ["LIST"] or "%" in name:
-            raise UnsupportedError(f"{shown(path)}: voxels spread over several data files are not read")
-        path, start = beside(header.path, name), 0
+    words = name.split()
+    files: tuple[Path, ...]
+    if name.upper() == "LOCAL":
+        files, start = (path,), header.data_start
+    elif words[:1] == ["LIST"]:
+        files, start = listed_files(path, list(header.listed)), 0
+    else:
+        names = counted_names(path, name) if "%" in name and len(words) > 2 else [name]
+        files, start = listed_files(path, names), 0
+    if header.is_text and len(files) > 1:
+        raise UnsupportedError(f"{shown(path)}: numbers as text in several files are not read; save it as binary")
     try:
         skip = int(keys.get("HeaderSize", "0"))
     except ValueError as error:
         raise InputError(f"{shown(header.path)}: HeaderSize is not a number") from error
     if skip < -1 or (skip > 0 and start):
         raise InputError(f"{shown(header.path)}: expected a HeaderSize of -1 or more, got {skip}")
-    packed = keys.get("CompressedData", "False").lower() in ("true", "1")
-    where = Payload(path, "zlib", 0, start) if packed else Payload(path, "raw", skip, start)
-    return read_payload(where, header.dtype, header.shape)
+    if keys.get("CompressedData", "False").lower() in ("true", "1"):
+        return tuple(Payload(file, "zlib", 0, start) for file in files)
+    return tuple(Payload(file, "raw", skip, start) for file in files)

@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2, single file or pair, plain or gzip.
+"""NIfTI-1 and NIfTI-2, single file or pair, plain or gzip; Analyze 7.5, from which the format grew.
 
 Header fields are read through nibabel; voxels are decoded by `payload`, since a cut file must never open.
 """
@@ -11,110 +11,81 @@ from typing import Any
 import numpy as np
 
 from napari_medcnn.core.consent import NONE, Consent
-from napari_medcnn.core.geometry import Array, Geometry
+from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError
-from napari_medcnn.io.found import Item, Kind, plain, shown, stem
-from napari_medcnn.io.header_grid import is_singular
+from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.io.found import Item, plain, shown
+from napari_medcnn.io.gridded import item_of, report_of, volume_of
 from napari_medcnn.io.nifti_header import RGB_CHANNELS, Header, read_header
 from napari_medcnn.io.payload import Payload, read_payload, rescaled
 from napari_medcnn.io.sniff import is_gzip
-from napari_medcnn.io.straighten import resample_affine, straight_grid
-
-_SECONDS_PER_UNIT = {8: 1.0, 16: 1e-3, 24: 1e-6}
 
 
 def inspect_nifti(path: Path) -> tuple[Item, ...]:
     """Return the one item of a NIfTI file."""
     header = read_header(path)
-    warnings = header.notes
-    try:
-        geometry: Geometry | None = header.geometry()
-    except GeometryError as error:
-        geometry, warnings = None, (*warnings, str(error))
-    kind: Kind = "labels" if header.is_mask else "volume"
-    dtype = header.dtype.newbyteorder("=").name
-    return (
-        Item(
-            path.name,
-            kind,
-            header.axes,
-            header.shape,
-            dtype,
-            geometry,
-            title=stem(path),
-            warnings=warnings,
-            files=(path,),
-        ),
-    )
+    where = _where(header)
+    files = (path,) if where.path == path else (path, where.path)
+    return (item_of(header, report_of(header, where), files=files),)
 
 
 def read_nifti(path: Path, consent: Consent = NONE) -> tuple[Volume, dict[str, Any], bool]:
     """Return the image, the record our writers left (see `note_of`), and whether the file says it is a mask.
 
     Whole numbers stay whole where slope and intercept are; otherwise scaled values are float32 for stored types of
-    up to 16 bits and float64 above.
+    up to 16 bits and float64 above.  Sheared images and complex numbers ask first.
 
     Raises
     ------
     InputError
-        Named in `payload.read_payload` and `read_header`.
+        Named in `payload.read_payload`, `read_header` and `gridded.volume_of`.
     GeometryError
-        The grid is singular; or sheared, without consent to resample.
+        The grid is singular.
     """
     header = read_header(path)
-    notes = list(header.notes)
-    sheared = False
-    try:
-        geometry = header.geometry()
-    except GeometryError:
-        sheared = True
-        if not consent.resample or header.affine_lps is None or is_singular(header.affine_lps):
-            raise
-        if header.axes != "zyx":
-            raise
-        geometry = straight_grid(header.grid, header.affine_lps)
-    array = rescaled(_voxels(header), header.slope, header.intercept)
-    if sheared and header.affine_lps is not None:
-        array = resample_affine(array, header.affine_lps, geometry, labels=header.is_mask)
-        notes.append("The grid was sheared; the image was resampled onto a straight one.")
-    if array.dtype.kind == "c":
-        notes.append("Complex numbers, kept as they are.")
-    frames: tuple[float, ...] = ()
-    step = float(header.raw["pixdim"][4]) * _SECONDS_PER_UNIT.get(int(header.raw["xyzt_units"]) & 56, 0.0)
-    if header.axes.startswith("t") and np.isfinite(step) and step > 0:
-        frames = tuple(round(step * k, 9) for k in range(header.shape[0]))
-    volume = Volume(
-        array,
-        geometry,
-        header.axes,
-        stem(path),
-        frame_values=frames,
-        frame_unit="s" if frames else "",
-        notes=tuple(notes),
+    colour = int(header.raw["datatype"]) in RGB_CHANNELS
+
+    def voxels(notes: list[str]) -> Array:
+        stored = _voxels(header, consent, notes)
+        return stored if colour else rescaled(stored, header.slope, header.intercept)  # nifti1.h: never for RGB
+
+    frames = header.frames
+    volume = volume_of(
+        header,
+        voxels,
+        consent,
+        frame_values=frames[0],
+        frame_unit=frames[1],
+        frame_name="t" if frames[0] else "",
+        channel_names=header.channel_names,
     )
     return volume, header.note, header.is_mask
 
 
-def _voxels(header: Header) -> Array:
+def _where(header: Header) -> Payload:
     pair = header.raw["magic"].tobytes()[:2] == b"ni"
     path = _pair_of(header.path) if pair else header.path
     offset = float(header.raw["vox_offset"])
-    least = 0 if pair else header.raw.sizeof_hdr if hasattr(header.raw, "sizeof_hdr") else 348
+    least = 0 if pair else int(header.raw.sizeof_hdr)
     if not np.isfinite(offset) or offset < 0 or offset > 1 << 40:
         raise InputError(f"{shown(header.path)}: the header's data offset is {offset:g}; the file is damaged")
-    where = Payload(path, "gzip" if is_gzip(path) else "raw", max(int(offset), least))
-    if header.dtype.itemsize == 1 and header.axes.endswith("c") and int(header.raw["datatype"]) in RGB_CHANNELS:
-        return read_payload(where, header.dtype, header.shape)  # RGB lies interleaved
-    if not header.axes.endswith("c"):
-        return read_payload(where, header.dtype, header.shape)
+    return Payload(path, "gzip" if is_gzip(path) else "raw", max(int(offset), least))
+
+
+def _voxels(header: Header, consent: Consent, notes: list[str]) -> Array:
+    where = _where(header)
+    if not header.axes.endswith("c") or int(header.raw["datatype"]) in RGB_CHANNELS:  # RGB lies interleaved
+        return read_payload(where, header.dtype, header.shape, consent, notes)
     stored = (header.shape[-1], *header.shape[:-1])  # vectors are the slowest axis in the file
-    return np.ascontiguousarray(np.moveaxis(read_payload(where, header.dtype, stored), 0, -1))
+    array = read_payload(where, header.dtype, stored, consent, notes)
+    return np.ascontiguousarray(np.moveaxis(array, 0, -1))
 
 
 def _pair_of(path: Path) -> Path:
-    base = path.name.removesuffix(".gz").removesuffix(".hdr")
-    for suffix in (".img", ".img.gz"):
+    base = path.name
+    for suffix in (".gz", ".hdr"):
+        base = base[: -len(suffix)] if base.lower().endswith(suffix) else base
+    for suffix in (".img", ".img.gz", ".IMG"):
         if (path.parent / (base + suffix)).is_file():
             return path.parent / (base + suffix)
-    raise IncompleteFileError(f"{shown(path)}: a NIfTI header without voxels; expected {plain(base)}.img beside it")
+    raise IncompleteFileError(f"{shown(path)}: a header without voxels; expected {plain(base)}.img beside it")

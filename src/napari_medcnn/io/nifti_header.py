@@ -6,9 +6,7 @@ skip; see `note_of` and `save`.
 
 from __future__ import annotations
 
-import io
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,17 +15,23 @@ import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from napari_medcnn.core.geometry import Float, ras_to_lps
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import plain, shown
-from napari_medcnn.io.header_grid import GridHeader, is_singular
+from napari_medcnn.io.header_grid import GridHeader, settled
+from napari_medcnn.io.inflate import first_bytes
 from napari_medcnn.io.label_table import label_table
+from napari_medcnn.io.nifti_place import placement
 from napari_medcnn.io.sniff import head_of, is_gzip, is_nifti
 
 RGB_CHANNELS = {128: 3, 2304: 4}
-_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LABEL_INTENT = 1002
+_VECTORS, _COLOURS = (1006, 1007, 1008, 1011), (2003, 2004)
+#: Codes of the fourth axis: seconds per unit, or another quantity.
+_TIME_UNITS = {
+    8: (1.0, "s"), 16: (1e-3, "s"), 24: (1e-6, "s"), 32: (1.0, "Hz"), 40: (1.0, "ppm"), 48: (1.0, "rad/s"),
+}  # fmt: skip
+_FIRST_CIFTI, _LAST_CIFTI = 3000, 3099
 #: Header extensions that may name classes: unknown (TotalSegmentator), comment (ours), Caret (Connectome Workbench).
 _TEXTS = (0, 6, 30)
 #: Largest header extension block that is looked at.
@@ -50,6 +54,24 @@ class Header(GridHeader):
         """True if the file says of itself that it is a mask."""
         return "labels" in self.note or int(self.raw["intent_code"]) == _LABEL_INTENT
 
+    @property
+    def frames(self) -> tuple[tuple[float, ...], str]:
+        """Value of each time point and their unit, both empty without a t axis or where the unit is not stated."""
+        step = float(self.raw["pixdim"][4])
+        factor, unit = _TIME_UNITS.get(int(self.raw["xyzt_units"]) & 56, (0.0, ""))
+        if not self.axes.startswith("t") or not np.isfinite(step) or step <= 0 or not factor:
+            return (), ""
+        return tuple(round(step * factor * k, 9) for k in range(self.shape[0])), unit
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels where the header says what they are."""
+        count = self.shape[-1] if self.axes.endswith("c") else 0
+        intent = int(self.raw["intent_code"])
+        if count == 3 and intent in _VECTORS:
+            return ("x", "y", "z")
+        return ("red", "green", "blue", "alpha")[:count] if intent in _COLOURS and count in (3, 4) else ()
+
 
 def read_header(path: Path) -> Header:
     """Return the checked header of a NIfTI file.
@@ -60,27 +82,74 @@ def read_header(path: Path) -> Header:
         The header is cut, of another kind, or states sizes or a type that cannot be.
     """
     head = head_of(path, 1024)
-    if not is_nifti(head):
+    raw, need, analyze = _raw_header(path, head)
+    if _FIRST_CIFTI <= int(raw["intent_code"]) <= _LAST_CIFTI and not analyze:
         raise UnsupportedError(
-            f"{shown(path)}: an Analyze 7.5 header, which does not say which side is left; convert it to NIfTI first"
+            f"{shown(path)}: a CIFTI-2 file (values on brain surfaces and regions, not an image on one grid); open it "
+            "in Connectome Workbench (wb_view)"
         )
-    second = head[4:7] in (b"n+2", b"ni2")
+    notes: list[str] = []
+    found: list[str] = []
+    shape, axes, dtype = _layout(path, raw)
+    note = _extension(path, raw, need) if not analyze else {}
+    slope, intercept = _analyze_scaling(head, notes) if analyze else _scaling(raw, notes)
+    grid = shape[axes.index("z") :][:3]
+    affine, spacing, known = placement(raw, grid, notes)
+    affine = settled(affine, (grid[0], grid[1], grid[2]), notes)
+    if analyze:
+        notes.append("An Analyze 7.5 image, a format that cannot state left and right.")
+    if note.get("spacing_known") is False:
+        known = False
+    if axes.startswith("t"):
+        found.append(_time_words(raw, shape[0]))
+    return Header(
+        path, axes, shape, dtype, affine, spacing, known, tuple(notes), tuple(found), raw, slope, intercept, note
+    )
+
+
+def _time_words(raw: Any, count: int) -> str:
+    step, code = float(raw["pixdim"][4]), int(raw["xyzt_units"]) & 56
+    if not np.isfinite(step) or step <= 0:
+        return f"{count} time points; the step between them is not stated."
+    if code not in _TIME_UNITS:
+        return f"{count} time points; their step is stated as {step:g} without a unit."
+    factor, unit = _TIME_UNITS[code]
+    return (
+        f"{count} time points, every {step * factor:g} {unit}."
+        if unit == "s"
+        else (f"{count} steps of {step:g} {unit}.")
+    )
+
+
+def _raw_header(path: Path, head: bytes) -> tuple[Any, int, bool]:
+    """Return the fields, the bytes they take, and whether the file is Analyze 7.5, the format NIfTI grew from."""
+    analyze = not is_nifti(head)
+    second = not analyze and head[4:7] in (b"n+2", b"ni2")
     need = 540 if second else 348
     if len(head) < need:
         raise IncompleteFileError(f"{shown(path)}: the header is incomplete ({len(head)} of {need} bytes)")
-    kind = nib.Nifti2Header if second else nib.Nifti1Header
     try:
-        raw = kind(head[:need], check=False)
+        raw = (nib.Nifti2Header if second else nib.Nifti1Header)(head[:need], check=False)
     except (ValueError, HeaderDataError) as error:
         raise InputError(f"{shown(path)}: not a valid NIfTI header ({plain(error)})") from error
-    notes: list[str] = []
-    shape, axes, dtype = _layout(path, raw)
-    note = _extension(path, raw, need)
-    slope, intercept = _scaling(raw, notes)
-    affine, spacing, known = _placement(path, raw, shape[axes.index("z") :][:3], notes)
-    if note.get("spacing_known") is False:
-        known = False
-    return Header(path, axes, shape, dtype, affine, spacing, known, tuple(notes), raw, slope, intercept, note)
+    if analyze:  # what NIfTI added stands in fields that Analyze used otherwise
+        for name in ("intent_code", "xyzt_units", "qform_code", "sform_code"):
+            raw[name] = 0
+        raw["magic"] = b"ni1"
+    return raw, need, analyze
+
+
+def _analyze_scaling(head: bytes, notes: list[str]) -> tuple[float, float]:
+    """Return slope and intercept as SPM leaves them in Analyze headers; plain Analyze has none."""
+    try:
+        slope, intercept = nib.spm2analyze.Spm2AnalyzeHeader(head[:348], check=False).get_slope_inter()
+    except (ValueError, HeaderDataError):
+        return 1.0, 0.0
+    if slope is None or not np.isfinite(slope):
+        return 1.0, 0.0
+    if (slope, intercept) != (1.0, 0.0):
+        notes.append(f"Values are scaled by {slope:g}, as SPM writes it into an Analyze header.")
+    return float(slope), float(intercept)
 
 
 def _layout(path: Path, raw: Any) -> tuple[tuple[int, ...], Axes, np.dtype[Any]]:
@@ -101,6 +170,8 @@ def _layout(path: Path, raw: Any) -> tuple[tuple[int, ...], Axes, np.dtype[Any]]
     if channels and len(sizes) > 4:
         raise UnsupportedError(f"{shown(path)}: colour in five dimensions ({sizes}) is not read")
     try:
+        if code == 1:
+            raise UnsupportedError(f"{shown(path)}: one bit per voxel (type 1) is not read; save it as 8 bit (uint8)")
         dtype = np.dtype(np.uint8) if channels else np.dtype(raw.get_data_dtype())
     except (KeyError, ValueError, HeaderDataError) as error:
         raise UnsupportedError(f"{shown(path)}: voxel type {code} is not known") from error
@@ -132,70 +203,6 @@ def _scaling(raw: Any, notes: list[str]) -> tuple[float, float]:
         notes.append(f"The file's intercept is {intercept:g}; 0 is used.")
         intercept = 0.0
     return slope, intercept
-
-
-def _placement(
-    path: Path, raw: Any, grid: tuple[int, ...], notes: list[str]
-) -> tuple[Float | None, tuple[float, float, float], bool]:
-    """Return the LPS affine (None if the file does not say where left is), spacing (z, y, x) and whether it is known.
-
-    The sform stands before the qform, as in nibabel (Nifti1Header.get_best_affine).
-    """
-    unit = int(raw["xyzt_units"]) & 7
-    factor = _MM_PER_UNIT.get(unit, 1.0)
-    if factor != 1.0:
-        notes.append(f"The file states lengths in {'metres' if unit == 1 else 'micrometres'}; shown in mm.")
-    pixdim = [float(p) * factor for p in raw["pixdim"][1:4]]
-    bad = [p for p in pixdim if not np.isfinite(p) or p <= 0]
-    spacing = [p if np.isfinite(p) and p > 0 else 1.0 for p in pixdim]
-    zyx = (spacing[2], spacing[1], spacing[0])
-    scale = np.diag([factor, factor, factor, 1.0])
-    qform = _qform(raw, spacing, factor) if int(raw["qform_code"]) > 0 else None
-    if int(raw["sform_code"]) > 0:
-        sform = ras_to_lps(scale @ np.asarray(raw.get_sform(), dtype=np.float64))
-        if qform is not None and not bad and not is_singular(sform):
-            far = np.array([grid[2], grid[1], grid[0], 1.0]) - [1, 1, 1, 0]
-            gap = max(float(np.linalg.norm(((sform - qform) @ p)[:3])) for p in (far, np.array([0.0, 0.0, 0.0, 1.0])))
-            if gap > 0.1 * min(zyx):
-                notes.append(
-                    f"The file states two positions (sform, qform) up to {gap:.1f} mm apart; the sform is used."
-                )
-        if bad:
-            notes.append("The header's voxel sizes are not usable; those of its matrix (sform) are used.")
-        return sform, zyx, True
-    if bad:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
-    if qform is not None:
-        return qform, zyx, not bad
-    notes.append("The file does not say where left is (both orientation codes are 0); no orientation is shown.")
-    return None, zyx, not bad
-
-
-def _qform(raw: Any, spacing: list[float], factor: float) -> Float:
-    """Return the LPS affine of the quaternion (nifti1.h, method 2) with usable spacings."""
-    quaternion = [float(raw[k]) for k in ("quatern_b", "quatern_c", "quatern_d")]
-    offset = [float(raw[k]) * factor for k in ("qoffset_x", "qoffset_y", "qoffset_z")]
-    b, c, d = quaternion
-    a2 = 1.0 - (b * b + c * c + d * d)
-    if not np.isfinite(a2):
-        return np.full((4, 4), np.nan)
-    if a2 < 1e-7:  # nifti_quatern_to_mat44: a half turn; renormalise
-        length = np.sqrt(b * b + c * c + d * d)
-        a, b, c, d = 0.0, b / length, c / length, d / length
-    else:
-        a = float(np.sqrt(a2))
-    rotation = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - c * c - b * b],
-        ]
-    )
-    handed = -1.0 if float(raw["pixdim"][0]) < 0 else 1.0
-    affine = np.eye(4)
-    affine[:3, :3] = rotation * np.array([spacing[0], spacing[1], spacing[2] * handed])
-    affine[:3, 3] = offset
-    return ras_to_lps(affine)
 
 
 def _extension(path: Path, raw: Any, header_bytes: int) -> dict[str, Any]:
@@ -236,14 +243,7 @@ def note_of(text: str) -> dict[str, Any]:
 
 
 def _leading(path: Path, count: int) -> bytes:
-    if not is_gzip(path):
-        with path.open("rb") as file:
-            return file.read(count)
-    out, inflater = io.BytesIO(), zlib.decompressobj(31)
+    if is_gzip(path):
+        return first_bytes(path, count)
     with path.open("rb") as file:
-        while out.tell() < count and (block := inflater.unconsumed_tail or file.read(1 << 16)):
-            try:
-                out.write(inflater.decompress(block, count - out.tell()))
-            except zlib.error:
-                break
-    return out.getvalue()
+        return file.read(count)

@@ -6,31 +6,36 @@ the size is compared first, compressed data is inflated straight into the array,
 
 from __future__ import annotations
 
-import bz2
 import math
 import os
 import sys
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.geometry import Array
-from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputError
 from napari_medcnn.io.found import shown
+from napari_medcnn.io.inflate import Stream
 
 Encoding = Literal["raw", "gzip", "zlib", "bzip2"]
 
-_CHUNK = 1 << 20
 #: Deflate cannot expand by more than this (RFC 1951: 258 bytes for 2 bits); a larger claim is a lie.
 _DEFLATE_RATIO = 1032
 #: A stream may hold this much more than its header says (padding); beyond it is refused.
 _EXCESS = 16 << 20
-#: Share of the free memory that one image may take.
-_SHARE = 0.8
+#: Share of the free memory that one image may take, and that one may take unasked where a file expands.
+_SHARE, _UNASKED = 0.8, 0.5
+#: A first look inflates a file to its end only below these sizes (packed, inflated).
+_LOOK_PACKED, _LOOK_INFLATED = 4 << 20, 128 << 20
+
+DAMAGED_NOTE = (
+    "The file is damaged: its checksum is wrong, so voxels may be wrong anywhere. For looking only; do not measure, "
+    "annotate or train on it."
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,29 @@ def check_memory(path: Path, nbytes: int) -> None:
     free = free_memory()
     if free is not None and nbytes > _SHARE * free:
         raise InputError(
-            f"{shown(path)}: its voxels need {_size(nbytes)} and {_size(free)} of memory are free; close other "
-            "programs, or crop or downsample the image first"
+            f"{shown(path)}: its voxels need {size_words(nbytes)} and {size_words(free)} of memory are free; close "
+            "other programs, or crop or downsample the image first"
+        )
+
+
+def check_expanded(path: Path, nbytes: int, consent: Consent = NONE, suspicious: bool = False) -> None:
+    """As `check_memory`, for a file that expands: above half of the free memory, or if `suspicious`, only on consent.
+
+    Raises
+    ------
+    ConsentNeededError
+        Asks "large".
+    InputError
+        It does not fit even so.
+    """
+    check_memory(path, nbytes)
+    free = free_memory()
+    if not consent.large and (suspicious or (free is not None and nbytes > _UNASKED * free)):
+        room = f"; {size_words(free)} of memory are free" if free is not None else ""
+        raise ConsentNeededError(
+            f"{shown(path)}: its {size_words(path.stat().st_size)} expand to {size_words(nbytes)}{room}; open it with "
+            "'large' if you trust where it comes from",
+            asks="large",
         )
 
 
@@ -82,39 +108,78 @@ def incomplete(path: Path, have: int, need: int) -> IncompleteFileError:
     )
 
 
-def damaged(path: Path, detail: str) -> IncompleteFileError:
-    """Return the error for compressed data whose checksum or structure is wrong."""
-    return IncompleteFileError(
-        f"{shown(path)}: the compressed data is damaged ({detail}); copy the file again from its source"
-    )
-
-
-def read_payload(where: Payload, dtype: Any, shape: tuple[int, ...]) -> Array:
-    """Return voxels of `dtype` (may be byte-swapped or structured) in C order, in native byte order.
-
-    An offset of -1 means that the voxels are the last bytes of the data (NRRD's "byte skip: -1").
+def check_claim(where: Payload, need: int) -> int:
+    """Return where raw voxels begin in the file (0 for packed data), from sizes alone.
 
     Raises
     ------
     IncompleteFileError
-        The file is cut, claims more than it can hold, or its checksum is wrong.
-    InputError
-        The image does not fit into memory, or the data is far longer than the header says.
+        The file is shorter than `need` bytes of voxels, or cannot expand to as many.
     """
-    stored = np.dtype(dtype)
-    need = math.prod(shape) * stored.itemsize
     size = where.path.stat().st_size
     if where.encoding == "raw":
         start = size - need if where.offset == -1 else where.start + where.offset
         if start < 0 or size - start < need:
             raise incomplete(where.path, max(0, size - max(start, 0)), need)
-    elif where.encoding != "bzip2" and need > (size - where.start) * _DEFLATE_RATIO:
+        return start
+    if where.encoding != "bzip2" and need > (size - where.start) * _DEFLATE_RATIO:
         raise IncompleteFileError(
-            f"{shown(where.path)}: the header claims {_size(need)} of image data, more than a file of {size} bytes "
-            "can hold; the header is wrong or the file is cut"
+            f"{shown(where.path)}: the header claims {size_words(need)} of image data, more than a file of {size} "
+            "bytes can hold; the header is wrong or the file is cut"
         )
-    check_memory(where.path, need)
+    return 0
+
+
+def look(where: Payload, need: int) -> str:
+    """Check the voxels without keeping them, as far as that is cheap; return what was left unchecked, or "".
+
+    A gzip file states its inflated size in its last bytes, which a cut file does not; what that leaves open is
+    inflated to its end if it is small.
+
+    Raises
+    ------
+    IncompleteFileError, ConsentNeededError, InputError
+        As `read_payload` would.
+    """
+    check_claim(where, need)
     if where.encoding == "raw":
+        check_memory(where.path, need)
+        return ""
+    check_expanded(where.path, need)
+    size, total = where.path.stat().st_size, where.offset + need
+    if where.encoding == "gzip" and where.offset >= 0:
+        with where.path.open("rb") as file:
+            file.seek(max(size - 4, 0))
+            if int.from_bytes(file.read(4), "little") == total & 0xFFFFFFFF:
+                return ""
+    if size - where.start > _LOOK_PACKED or total > _LOOK_INFLATED:
+        return "Whether the compressed data is complete was not checked yet; opening it does."
+    _inflate(where, None, need, NONE, None)
+    return ""
+
+
+def read_payload(
+    where: Payload, dtype: Any, shape: tuple[int, ...], consent: Consent = NONE, assumed: list[str] | None = None
+) -> Array:
+    """Return voxels of `dtype` (may be byte-swapped or structured) in C order, in native byte order.
+
+    An offset of -1 means that the voxels are the last bytes of the data (NRRD's "byte skip: -1").  What was done on
+    consent is appended to `assumed`.
+
+    Raises
+    ------
+    IncompleteFileError
+        The file is cut, claims more than it can hold, or its compressed data is broken inside.
+    ConsentNeededError
+        All voxels are there and the checksum is wrong ("damaged"), or it expands beyond what is opened unasked.
+    InputError
+        The image does not fit into memory, or the data is far longer than the header says.
+    """
+    stored = np.dtype(dtype)
+    need = math.prod(shape) * stored.itemsize
+    start = check_claim(where, need)
+    if where.encoding == "raw":
+        check_memory(where.path, need)
         array = np.empty(shape, stored)
         with where.path.open("rb") as file:
             file.seek(start)
@@ -122,8 +187,9 @@ def read_payload(where: Payload, dtype: Any, shape: tuple[int, ...]) -> Array:
         if have != need:
             raise incomplete(where.path, have, need)
     else:
+        check_expanded(where.path, need, consent)
         array = np.empty(shape, stored)
-        _inflate(where, _raw(array))
+        _inflate(where, _raw(array), need, consent, assumed)
     return array if stored.isnative else array.astype(stored.newbyteorder("="))
 
 
@@ -157,73 +223,44 @@ def rescaled(stored: Array, slope: float, intercept: float) -> Array:
     return scaled
 
 
-def _inflate(where: Payload, target: memoryview) -> None:
-    """Inflate into `target`, skipping `offset` bytes, to the end of the stream so that the checksum is looked at."""
-    need = len(target)
-    if where.offset == -1:
-        tail = _last_bytes(where, need)
-        target[:] = tail
-        return
-    skip, filled, seen = where.offset, 0, 0
-    with where.path.open("rb") as file:
-        file.seek(where.start)
-        for block in _blocks(where, file):
-            seen += len(block)
-            if seen > where.offset + need + _EXCESS:
-                raise InputError(
-                    f"{shown(where.path)}: holds far more data than the {need} bytes its header says; "
-                    "the header does not fit the file"
-                )
-            if skip >= len(block):
-                skip -= len(block)
-                continue
+def _inflate(where: Payload, target: memoryview | None, need: int, consent: Consent, assumed: list[str] | None) -> None:
+    """Inflate into `target` (None: count only) to the end of the stream, so that the checksum is looked at."""
+    stream = Stream(where.path, where.encoding, where.start)  # type: ignore[arg-type]
+    tail = bytearray() if where.offset == -1 else None
+    skip, filled, seen = max(where.offset, 0), 0, 0
+    for block in stream.blocks():
+        seen += len(block)
+        if seen > max(where.offset, 0) + need + _EXCESS:
+            raise InputError(
+                f"{shown(where.path)}: holds far more data than the {need} bytes its header says; "
+                "the header does not fit the file"
+            )
+        if tail is not None:
+            tail += block
+        elif skip >= len(block):
+            skip -= len(block)
+        else:
             take = min(len(block) - skip, need - filled)
-            target[filled : filled + take] = memoryview(block)[skip : skip + take]
+            if target is not None:
+                target[filled : filled + take] = memoryview(block)[skip : skip + take]
             filled, skip = filled + take, 0
+    if tail is not None:
+        filled = min(len(tail), need)
+        if target is not None and filled == need:
+            target[:] = memoryview(tail)[len(tail) - need :]
     if filled < need:
         raise incomplete(where.path, filled, need)
+    if stream.wrong:
+        if not consent.damaged:
+            raise ConsentNeededError(
+                f"{shown(where.path)}: the file is damaged: {stream.wrong}, so voxels may be wrong anywhere; copy it "
+                "again from its source, or open it with 'damaged' to look at it all the same",
+                asks="damaged",
+            )
+        if assumed is not None:
+            assumed.append(DAMAGED_NOTE)
 
 
-def _last_bytes(where: Payload, need: int) -> bytes:
-    data = bytearray()
-    with where.path.open("rb") as file:
-        file.seek(where.start)
-        for block in _blocks(where, file):
-            data += block
-            if len(data) > need + _EXCESS:
-                raise InputError(f"{shown(where.path)}: holds far more data than the {need} bytes its header says")
-    if len(data) < need:
-        raise incomplete(where.path, len(data), need)
-    return bytes(data[len(data) - need :])
-
-
-def _blocks(where: Payload, file: BinaryIO) -> Iterator[bytes]:
-    """Yield inflated blocks of bounded size; several members one after the other are one stream (RFC 1952, 2.2)."""
-    bits = {"gzip": 31, "zlib": 15}.get(where.encoding, 0)
-    members = 0
-    pending = file.read(_CHUNK)
-    while pending:
-        if members and where.encoding != "zlib" and not pending.strip(b"\0"):
-            return  # zero padding after the last member, as tape tools leave it
-        if members and (where.encoding == "zlib" or pending[:2] not in (b"\x1f\x8b", b"BZ")):
-            return  # something else after the data; the voxel count decides whether anything is missing
-        inflater: Any = zlib.decompressobj(bits) if bits else bz2.BZ2Decompressor()
-        try:
-            while not inflater.eof:
-                block = inflater.decompress(pending, _CHUNK)
-                pending = inflater.unconsumed_tail if bits else b""
-                if block:
-                    yield block
-                if inflater.eof or pending:
-                    continue
-                pending = file.read(_CHUNK)
-                if not pending and not block:  # nothing came out and nothing is left to go in
-                    raise damaged(where.path, "it ends too early: the file is incomplete")
-        except (zlib.error, OSError, ValueError) as error:
-            raise damaged(where.path, str(error)) from error
-        members += 1
-        pending = inflater.unused_data or file.read(_CHUNK)
-
-
-def _size(nbytes: int) -> str:
+def size_words(nbytes: int) -> str:
+    """Return a count of bytes as "1.2 GB" or "3.4 MB"."""
     return f"{nbytes / 1e9:.1f} GB" if nbytes >= 1e8 else f"{nbytes / 1e6:.1f} MB"

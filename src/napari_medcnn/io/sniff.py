@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from pathlib import Path
 from typing import Literal
 
-from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.errors import InputError
 from napari_medcnn.io.found import shown
+from napari_medcnn.io.inflate import first_bytes
 
 Format = Literal["nifti", "nrrd", "metaimage", "dicom", "png", "jpeg", "tiff", "bmp"]
 
@@ -39,7 +39,7 @@ def head_of(path: Path, count: int = 1024) -> bytes:
             there = "a folder" if path.is_dir() else "nothing there"
             raise InputError(f"{shown(path)}: expected a file, got {there}; check the path")
         with path.open("rb") as file:
-            raw = file.read(count * 4 if count > 1024 else 4096)
+            raw = file.read(count)
     except OSError as error:
         raise InputError(
             f"{shown(path)}: cannot be read ({error.strerror or error}); check the path and your rights"
@@ -47,12 +47,7 @@ def head_of(path: Path, count: int = 1024) -> bytes:
     if not raw:
         raise InputError(f"{shown(path)}: the file is empty (0 bytes); copy it again from its source")
     if raw[:2] == b"\x1f\x8b":
-        try:
-            return zlib.decompressobj(31).decompress(raw, count)
-        except zlib.error as error:
-            raise IncompleteFileError(
-                f"{shown(path)}: the compressed data is damaged ({error}); copy the file again from its source"
-            ) from error
+        return first_bytes(path, count)
     return raw[:count]
 
 
