@@ -17,7 +17,7 @@ import numpy as np
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.placing import copied
+from napari_medcnn.core.placing import copied, placement, shared
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header
@@ -32,20 +32,21 @@ from napari_medcnn.io.payload import check_memory
 _LAYER, _SEGMENT = ":layer-", ":segment-"
 
 
-def inspect_seg(header: Header) -> tuple[Item, ...]:
+def inspect_seg(header: Header, reference: Geometry | None = None) -> tuple[Item, ...]:
     """Return the items of a segmentation: one of kind "labels", several where segments overlap, "volume" if fractional.
 
-    The pixels are looked at only where several segments have frames in one plane, to see whether they overlap: what the
+    With `reference` (as of `read_seg`) their grid is that one wherever the frames lie in it voxel on voxel.  The pixels are looked at only where several segments have frames in one plane, to see whether they overlap: what the
     header says of that (SegmentsOverlap) is not relied on.  What cannot be read is one item of kind "other", whose
     report says why.
     """
     base = header.series_uid or header.sop_uid or "segmentation"
     try:
         seg = facts_of(header)
-        place = placed(seg)
+        place = placed(seg, reference)
         check_readable(header)
+        grid = _grid_on(place.geometry, reference)
         if seg.manner == "FRACTIONAL":
-            return _fractional_items(base, seg, place)
+            return _fractional_items(base, seg, place, grid)
         layers = _layers(seg, place)
     except InputError as error:
         reason = Report(refused=(str(error),))
@@ -65,9 +66,9 @@ def inspect_seg(header: Header) -> tuple[Item, ...]:
                 base if single else f"{base}{_LAYER}{k + 1}",
                 "labels",
                 "zyx",
-                place.geometry.shape,
+                grid.shape,
                 "uint16" if max(numbers, default=0) > 255 else "uint8",
-                place.geometry,
+                grid,
                 title=_title(header) if single else f"{_title(header)}, layer {k + 1} ({plain(named, 60)})",
                 warnings=report.warnings,
                 report=report,
@@ -218,7 +219,7 @@ def _onto(mask: LabelMap, reference: Geometry | None) -> LabelMap:
     if reference is None or mask.geometry == reference:
         return mask
     if mask.is_picture:
-        if reference.shape == mask.geometry.shape:
+        if reference.shape == mask.geometry.shape:  # a mask without a place is drawn pixel on pixel over its source
             return replace(mask, geometry=reference)
         return _noted(mask, "The scan it was made from has another size; the mask stands on its own.")
     found = copied(mask.array, mask.geometry, reference)
@@ -234,7 +235,20 @@ def _noted(mask: LabelMap, note: str) -> LabelMap:
     return replace(mask, notes=(*mask.notes, note), report=report)
 
 
-def _fractional_items(base: str, seg: Segmentation, place: Placed) -> tuple[Item, ...]:
+def _grid_on(own: Geometry, reference: Geometry | None) -> Geometry:
+    """Return the grid that `_onto` will give."""
+    if reference is None:
+        return own
+    if not own.orientation_known:
+        return reference if reference.shape == own.shape else own
+    place = placement(own, reference)
+    if place is None:
+        return own
+    how, first = place
+    return reference if shared(first, own.reoriented(how).shape, reference.shape) else own
+
+
+def _fractional_items(base: str, seg: Segmentation, place: Placed, grid: Geometry) -> tuple[Item, ...]:
     single = len(seg.segments) == 1
     report = _report(seg, place, ())
     return tuple(
@@ -242,9 +256,9 @@ def _fractional_items(base: str, seg: Segmentation, place: Placed) -> tuple[Item
             base if single else f"{base}{_SEGMENT}{number}",
             "volume",
             "zyx",
-            place.geometry.shape,
+            grid.shape,
             "uint8",
-            place.geometry,
+            grid,
             title=f"{_title(seg.header)}, {_name(seg, number)} (0 to 1)",
             warnings=report.warnings,
             report=report,
@@ -270,7 +284,9 @@ def _fraction(seg: Segmentation, place: Placed, item_id: str | None, reference: 
                 out[plane] = _shares(seg, frames, i)
     geometry = place.geometry
     report = _report(seg, place, ())
-    if reference is not None and (found := copied(out, geometry, reference)) is not None:
+    if reference is not None and not geometry.orientation_known and geometry.shape == reference.shape:
+        geometry = reference
+    elif reference is not None and (found := copied(out, geometry, reference)) is not None:
         out, geometry = found[0], reference
     return Volume(
         out, geometry, "zyx", f"{_title(seg.header)}, {_name(seg, number)}", "SEG", window=(0.0, 1.0),
