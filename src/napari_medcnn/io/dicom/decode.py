@@ -61,7 +61,7 @@ def read_planes(header: Header, frames: Sequence[Frame]) -> Array:
 
 
 def plane(file: PixelFile, frame: Frame) -> Array:
-    """Return (y, x) values or (y, x, 3) colours of one frame; see `read_planes`.  Never a view of a kept sheet."""
+    """Return (y, x) values or (y, x, 3) colours of one frame; see `read_planes`; may be read-only."""
     stored = file.stored
     samples, said = file.samples(frame.index)
     if frame.tile is not None:
@@ -95,3 +95,47 @@ def _tile(file: PixelFile, sheet: Array, tile: tuple[int, int, int, int]) -> Arr
     if min(row, column) < 0 or row + rows > sheet.shape[0] or column + columns > sheet.shape[1]:
         raise InputError(f"{shown(file.path)}: a slice of its mosaic lies outside of the sheet; the header is damaged")
     return sheet[row : row + rows, column : column + columns]
+
+
+def plane_into(file: PixelFile, frame: Frame, target: Array) -> bool:
+    """Read a plainly stored plane straight into `target` (y, x) and rescale it there; False if that is not possible.
+
+    Possible for whole grey frames of the target's width whose rescaled values fit its type.  The result equals `plane`;
+    after False the target holds anything.
+
+    Raises
+    ------
+    IncompleteFileError
+        The file is cut.
+    """
+    stored = file.stored
+    if target.shape != (stored.rows, stored.columns) or target.dtype.kind not in "iu":
+        return False
+    if stored.lut or frame.tile is not None or stored.samples != 1 or stored.photometric == "PALETTE COLOR":
+        return False
+    slope, intercept = float(frame.slope), float(frame.intercept)
+    if not (slope.is_integer() and intercept.is_integer()) or 8 * target.itemsize != stored.bits_allocated:
+        return False
+    kind, same = "i" if stored.signed else "u", (slope, intercept) == (1.0, 0.0)
+    if target.dtype.kind != (kind if same else "i"):
+        return False
+    largest = np.iinfo(target.dtype).max
+    if max(abs(slope), abs(intercept)) > largest or not file.read_into(frame.index, target):
+        return False
+    if same:
+        return True
+    top = 2 ** (stored.bits_stored - int(stored.signed))
+    ends = (-top if stored.signed else 0, top - 1)
+    if not _in_range(ends, slope, intercept, largest):  # not by the number of bits alone: look at the values
+        raw = target.view(f"{kind}{target.itemsize}")
+        if not _in_range((int(raw.min()), int(raw.max())), slope, intercept, largest):
+            return False
+    if slope != 1.0:
+        target *= target.dtype.type(int(slope))  # sums may wrap on the way; the result is in range and right
+    if intercept != 0.0:
+        target += target.dtype.type(int(intercept))
+    return True
+
+
+def _in_range(ends: tuple[int, int], slope: float, intercept: float, largest: int) -> bool:
+    return all(-largest - 1 <= int(slope) * v + int(intercept) <= largest for v in ends)

@@ -31,8 +31,8 @@ def native_samples(data: bytes, stored: Stored, bit: int = 0, swapped: bool = Fa
     """
     size = (stored.rows, stored.columns)
     if stored.bits_allocated == 1:
-        flat = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
-        return flat[bit : bit + size[0] * size[1]].reshape(size)
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+        return bits[bit : bit + size[0] * size[1]].reshape(size)
     kind = {"FloatPixelData": "f", "DoubleFloatPixelData": "f"}.get(stored.element, "u")
     flat: Array = np.frombuffer(data, f"{'>' if swapped else '<'}{kind}{stored.bits_allocated // 8}")
     flat = flat.astype(flat.dtype.newbyteorder("="), copy=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from napari_medcnn.io.payload import incomplete
 _LONG_VR = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00")
 _UNDEFINED = 0xFFFFFFFF
+_LITTLE = sys.byteorder == "little"
 _GREY_OR_COLOUR = {
     1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
     3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
@@ -86,6 +88,44 @@ class PixelFile:
         self._last = (index, array, said)
         return array, said
 
+    def read_into(self, index: int, target: Array) -> bool:
+        """Read a plain integer frame into a C-contiguous array of its width, sign and order of bytes put right.
+
+        Returns False, with nothing read, for what is not stored as such.
+
+        Raises
+        ------
+        IncompleteFileError
+            The file ends before the frame does.
+        """
+        stored = self.stored
+        if self._spans or stored.element != "PixelData" or stored.bits_allocated not in (8, 16, 32, 64):
+            return False
+        if (self._swapped and stored.bits_allocated == 8) or not target.flags.c_contiguous or not _LITTLE:
+            return False
+        raw = target.reshape(-1).view(np.uint8)
+        start = self._check_length(len(raw) * stored.frames)
+        self._file.seek(start + index * len(raw))
+        if self._file.readinto(raw) != len(raw):  # type: ignore[attr-defined]
+            raise incomplete(self.path, 0, len(raw))
+        if self._swapped:
+            target.byteswap(inplace=True)
+        extra = stored.bits_allocated - stored.bits_stored
+        if extra > 0:
+            bits = target.view(f"{'i' if stored.signed else 'u'}{target.itemsize}")
+            np.left_shift(bits, extra, out=bits)
+            np.right_shift(bits, extra, out=bits)
+        return True
+
+    def _check_length(self, need: int) -> int:
+        """Return the first byte of the pixels after making sure that all of them are there."""
+        start = self._start or 0
+        have = self._file.seek(0, io.SEEK_END) - start
+        have = have if self._length is None else min(have, self._length)
+        if have < need:
+            raise incomplete(self.path, max(0, have), need)
+        return start
+
     def _native(self, index: int) -> Array:
         stored = self.stored
         bit = 0
@@ -97,11 +137,7 @@ class PixelFile:
         else:
             count = frame_length(stored)
             first, need = index * count, count * stored.frames
-        start = self._start or 0
-        self._file.seek(0, io.SEEK_END)
-        have = min(self._file.tell() - start, need if self._length is None else self._length)
-        if have < need:
-            raise incomplete(self.path, max(0, have), need)
+        start = self._check_length(need)
         if self._swapped and stored.bits_allocated == 8 and self._words():
             even = first // 2 * 2
             self._file.seek(start + even)
