@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ import numpy as np
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.placing import copied, placement, shared
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header
@@ -25,6 +23,7 @@ from napari_medcnn.io.dicom.seg_facts import Segmentation, facts_of
 from napari_medcnn.io.dicom.seg_grid import Placed, placed
 from napari_medcnn.io.dicom.seg_layers import Overlaps, layers_of
 from napari_medcnn.io.dicom.seg_names import label_set
+from napari_medcnn.io.dicom.seg_onto import grid_on, on_reference
 from napari_medcnn.io.dicom.seg_pixels import Frames, check_readable, opened
 from napari_medcnn.io.found import Item, plain, shown
 from napari_medcnn.io.payload import check_memory
@@ -35,7 +34,9 @@ _LAYER, _SEGMENT = ":layer-", ":segment-"
 def inspect_seg(header: Header, reference: Geometry | None = None) -> tuple[Item, ...]:
     """Return the items of a segmentation: one of kind "labels", several where segments overlap, "volume" if fractional.
 
-    With `reference` (as of `read_seg`) their grid is that one wherever the frames lie in it voxel on voxel.  The pixels are looked at only where several segments have frames in one plane, to see whether they overlap: what the
+    With `reference` (as of `read_seg`) their grid is that one wherever the frames lie in it voxel on voxel.
+
+    The pixels are looked at only where several segments have frames in one plane, to see whether they overlap: what the
     header says of that (SegmentsOverlap) is not relied on.  What cannot be read is one item of kind "other", whose
     report says why.
     """
@@ -44,7 +45,7 @@ def inspect_seg(header: Header, reference: Geometry | None = None) -> tuple[Item
         seg = facts_of(header)
         place = placed(seg, reference)
         check_readable(header)
-        grid = _grid_on(place.geometry, reference)
+        grid = grid_on(place.geometry, reference)
         if seg.manner == "FRACTIONAL":
             return _fractional_items(base, seg, place, grid)
         layers = _layers(seg, place)
@@ -122,7 +123,7 @@ def read_seg(header: Header, item_id: str | None, reference: Geometry | None = N
         report,
         header.frame_of_reference,
     )
-    return _onto(mask, reference)
+    return on_reference(mask, reference)
 
 
 def referenced_series(header: Header) -> tuple[str, ...]:
@@ -144,8 +145,8 @@ def _by_plane(seg: Segmentation, place: Placed) -> Iterator[tuple[int, list[int]
 
 def _layers(seg: Segmentation, place: Placed) -> tuple[tuple[int, ...], ...]:
     """Return the segment numbers of each layer; of a label map, all in one."""
+    _check_single(seg, place)
     if seg.manner == "LABELMAP":
-        _check_single(seg, place)
         return (tuple(sorted(seg.segments)),)
     overlaps = Overlaps()
     shared = [indices for _, indices in _by_plane(seg, place) if len(indices) > 1]
@@ -157,12 +158,16 @@ def _layers(seg: Segmentation, place: Placed) -> tuple[tuple[int, ...], ...]:
 
 
 def _check_single(seg: Segmentation, place: Placed) -> None:
+    """Refuse two frames of one class (of a label map: any two) in one plane."""
     for plane, indices in _by_plane(seg, place):
-        if len(indices) > 1:
-            raise InputError(
-                f"{shown(seg.header.path)}: frames {indices[0] + 1} and {indices[1] + 1} of this label map lie in one "
-                f"plane ({plane + 1}); which holds is not stated"
-            )
+        taken: dict[int, int] = {}
+        for i in indices:
+            other = taken.setdefault(seg.frames[i].segment, i)
+            if other != i:
+                raise InputError(
+                    f"{shown(seg.header.path)}: frames {other + 1} and {i + 1} show one segment in one plane "
+                    f"({plane + 1}); which holds is not stated (several time points are not read)"
+                )
 
 
 def _chosen(header: Header, item_id: str | None, layers: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
@@ -214,40 +219,6 @@ def _labels(seg: Segmentation, wanted: tuple[int, ...], array: Array) -> tuple[L
     return labels.covering(present), (f"Class {said} stands in the pixels and is not described in the file.",)
 
 
-def _onto(mask: LabelMap, reference: Geometry | None) -> LabelMap:
-    """Return the mask on the reference grid where that is an exact copy, else as it is, saying so."""
-    if reference is None or mask.geometry == reference:
-        return mask
-    if mask.is_picture:
-        if reference.shape == mask.geometry.shape:  # a mask without a place is drawn pixel on pixel over its source
-            return replace(mask, geometry=reference)
-        return _noted(mask, "The scan it was made from has another size; the mask stands on its own.")
-    found = copied(mask.array, mask.geometry, reference)
-    if found is None:
-        return _noted(mask, "The scan it was made from lies on another grid; the mask stands on its own grid.")
-    array, lost = found
-    mask = replace(mask, array=array, geometry=reference)
-    return _noted(mask, f"{lost} voxels of the mask lie outside of the scan and were cut off.") if lost else mask
-
-
-def _noted(mask: LabelMap, note: str) -> LabelMap:
-    report = replace(mask.report, assumed=(*mask.report.assumed, note))
-    return replace(mask, notes=(*mask.notes, note), report=report)
-
-
-def _grid_on(own: Geometry, reference: Geometry | None) -> Geometry:
-    """Return the grid that `_onto` will give."""
-    if reference is None:
-        return own
-    if not own.orientation_known:
-        return reference if reference.shape == own.shape else own
-    place = placement(own, reference)
-    if place is None:
-        return own
-    how, first = place
-    return reference if shared(first, own.reoriented(how).shape, reference.shape) else own
-
-
 def _fractional_items(base: str, seg: Segmentation, place: Placed, grid: Geometry) -> tuple[Item, ...]:
     single = len(seg.segments) == 1
     report = _report(seg, place, ())
@@ -282,17 +253,13 @@ def _fraction(seg: Segmentation, place: Placed, item_id: str | None, reference: 
         for plane, indices in _by_plane(seg, place):
             for i in (i for i in indices if seg.frames[i].segment == number):
                 out[plane] = _shares(seg, frames, i)
-    geometry = place.geometry
     report = _report(seg, place, ())
-    if reference is not None and not geometry.orientation_known and geometry.shape == reference.shape:
-        geometry = reference
-    elif reference is not None and (found := copied(out, geometry, reference)) is not None:
-        out, geometry = found[0], reference
-    return Volume(
-        out, geometry, "zyx", f"{_title(seg.header)}, {_name(seg, number)}", "SEG", window=(0.0, 1.0),
+    volume = Volume(
+        out, place.geometry, "zyx", f"{_title(seg.header)}, {_name(seg, number)}", "SEG", window=(0.0, 1.0),
         notes=report.warnings, source={"path": os.fspath(seg.header.path), "item": item_id or ""}, report=report,
         frame_of_reference=seg.header.frame_of_reference,
     )  # fmt: skip
+    return on_reference(volume, reference)
 
 
 def _shares(seg: Segmentation, frames: Frames, index: int) -> Array:

@@ -35,8 +35,8 @@ def placed(seg: Segmentation, reference: Geometry | None = None) -> Placed:
     """Return the smallest even grid that holds every frame at its position.
 
     Planes rise along the normal (row x column).  Their distance is the first of these that puts every frame on a
-    plane: that of `reference` along the same normal, SpacingBetweenSlices, the smallest distance of two frames,
-    SliceThickness.  Planes without a frame are background.
+    plane: that of `reference` along the same normal (unless the file states another), SpacingBetweenSlices, the
+    smallest distance of two frames, SliceThickness.  Planes without a frame are background.
 
     Raises
     ------
@@ -150,6 +150,8 @@ def _step(
         step = known or stated or thick
         note = () if step else ("The file does not state how thick its one plane is: sizes in mm are not known.",)
         return step, (0,) * len(frames), note
+    if known and stated and abs(known - stated) > _ALONG * stated:
+        known = None  # planes of another distance than the scan's would lie in it like stripes
     for candidate in (known, stated, float(wide.min()), thick):
         fitted = _fitted(above, order, gaps, candidate) if candidate else None
         if fitted is None:
