@@ -1,0 +1,66 @@
+"""Segmentations against their frames as pydicom decodes them: each segment at its place, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_medcnn.core.volume import LabelMap
+from zoo.compare import PLACE_MM, Match
+from zoo.oracle_dicom import Content, Frame, _group
+
+LABELMAP = "1.2.840.10008.5.1.4.1.1.66.7"
+
+
+def segments(content: Content) -> dict[int, list[tuple[Frame, np.ndarray]]]:
+    """Return per segment number its frames as bool planes; fractional ones where above 0."""
+    data = content.data
+    out: dict[int, list[tuple[Frame, np.ndarray]]] = {}
+    numbers = [int(s.SegmentNumber) for s in data.SegmentSequence]
+    for frame in content.frames:
+        if data.SOPClassUID == LABELMAP:
+            for number in numbers:
+                if number and np.any(frame.pixels == number):
+                    out.setdefault(number, []).append((frame, frame.pixels == number))
+            continue
+        group = _group(data, frame.number, "SegmentIdentificationSequence")
+        number = int(group.get("ReferencedSegmentNumber", numbers[0]))
+        out.setdefault(number, []).append((frame, frame.pixels > 0))
+    return out
+
+
+def against_segments(masks: list[LabelMap], content: Content) -> Match:
+    """Every set pixel of every segment is in exactly the mask that carries its number, and no voxel more."""
+    match = Match()
+    for number, planes in segments(content).items():
+        meant = sum(int(plane.sum()) for _, plane in planes)
+        got, met = 0, 0
+        for mask in masks:
+            if number not in [label.id for label in mask.labels] and not np.any(mask.array == number):
+                continue
+            here = mask.array == number
+            got += int(here.sum())
+            met += sum(_met(here, mask, frame, plane, match) for frame, plane in planes)
+        match.placed += len(planes)
+        if (got, met) != (meant, meant):
+            match.faults.append(f"segment {number}: {meant} pixels set, ours {got}, {met} of them in place")
+    return match
+
+
+def _met(here: np.ndarray, mask: LabelMap, frame: Frame, plane: np.ndarray, match: Match) -> int:
+    """Return how many set pixels of the plane are set in ours at the same place in the patient."""
+    rows, columns = np.nonzero(plane)
+    if not len(rows):
+        return 0
+    if not frame.placed or not mask.geometry.orientation_known:
+        flat = here[frame.number] if here.shape[0] > 1 else here[0]
+        return int(np.sum(flat & plane)) if flat.shape == plane.shape else 0
+    points = np.array([frame.lps(r, c) for r, c in zip(rows, columns, strict=True)])
+    index = mask.geometry.lps_to_index(points)
+    nearest = np.rint(index).astype(int)
+    far = np.linalg.norm(mask.geometry.index_to_lps(nearest) - points, axis=1)
+    match.mm = max(match.mm, float(far.max()))
+    if far.max() > max(PLACE_MM, 0.01 * mask.geometry.spacing_mm[0]):
+        return 0
+    inside = np.all((nearest >= 0) & (nearest < here.shape), axis=1)
+    nearest = nearest[inside]
+    return int(here[nearest[:, 0], nearest[:, 1], nearest[:, 2]].sum())
