@@ -1,4 +1,4 @@
-"""SimpleITK as a pure decoder of one compressed picture: JPEG, JPEG-LS and JPEG 2000.
+"""SimpleITK as a pure decoder of one compressed picture: the JPEG family and JPEG 2000.
 
 Asked to read a whole DICOM file it inverts MONOCHROME1, expands palettes, converts colours and rescales.  Here it is
 given a nameless file that holds nothing but the picture, said to be plain grey or RGB, in a private temporary folder.
