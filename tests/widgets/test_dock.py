@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QAbstractButton, QDockWidget, QLabel, QScrollArea, QWidget
 
+from napari_medcnn.widgets.study_rows import ROW
 from tiny_packages import nifti, nifti_mask
 
 pytestmark = pytest.mark.gui
@@ -94,13 +95,13 @@ def test_folder_lists_its_scans_and_a_mask_lies_over_its_scan(desk, tmp_path: Pa
     nifti(tmp_path / "set" / "a.nii.gz", (12, 10, 8), seed=1)
     nifti(tmp_path / "set" / "b.nii.gz", (12, 10, 8), seed=2)
     desk.dock.open_path(tmp_path / "set")
-    desk.until(lambda: desk.dock.scan.items.count() == 2 and not desk.dock.tasks.names())
-    item = desk.dock.scan.items.item(1)
-    desk.dock.scan.items.itemActivated.emit(item)
+    desk.until(lambda: desk.dock.scan.tree.model.rowCount() == 1 and not desk.dock.tasks.names())
+    second = desk.dock.scan.tree.series_shown()[1].data(ROW).item.id
+    desk.dock.scan.tree.opened.emit(second)
     desk.until(lambda: desk.dock.session.scan is not None)
     truth = np.zeros((12, 10, 8), np.uint8)
     truth[3:6, 4:8, 2:3] = 1
-    desk.dock.session.open_mask(nifti_mask(tmp_path / "mask.nii.gz", truth))
+    desk.dock.session.opening.mask(nifti_mask(tmp_path / "mask.nii.gz", truth))
     desk.until(lambda: desk.dock.layers.mask is not None)
     desk.idle()
     assert desk.dock.strokes.counts == {1: int(truth.sum())}

@@ -61,7 +61,7 @@ def test_hidden_names_stand_nowhere_and_come_back(desk, tmp_path: Path) -> None:
 
     truth = np.zeros((12, 10, 8), np.uint8)
     truth[3:6] = 1
-    dock.session.open_mask(nifti_mask(tmp_path / f"{WHO}_mask.nii.gz", truth))
+    dock.session.opening.mask(nifti_mask(tmp_path / f"{WHO}_mask.nii.gz", truth))
     desk.until(lambda: dock.layers.mask is not None)
     dock.dialogs.target = tmp_path / f"{WHO} 2.nii.gz"
     dock.tabs.setCurrentIndex(2)

@@ -51,7 +51,7 @@ class Asking:
             self._dock.open_path(path)
 
     def _beside(self) -> None:
-        self._dock.session.open_beside(self._dock.dialogs.open_files())
+        self._dock.session.opening.beside(self._dock.dialogs.open_files())
 
     def _close_scan(self) -> None:
         if self.may_close():

@@ -135,7 +135,7 @@ class Correcting(QObject):
     def _open_mask(self) -> None:
         path = self._dialogs.open_file()
         if path is not None:
-            self._session.open_mask(path)
+            self._session.opening.mask(path)
 
     # ---- showing -------------------------------------------------------------------------------------------------
 

@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     settle(1.0)
     show_example(dock, "fundus")
     if options.mask is not None:
-        dock.session.open_mask(options.mask)
+        dock.session.opening.mask(options.mask)
         wait_until(lambda: not dock.tasks.names())
         settle()
         problem = "" if dock.layers.mask is not None else str(dock.message.text())

@@ -13,6 +13,7 @@ from napari_medcnn.verbs.add_model import is_bare
 from napari_medcnn.widgets.actions import MouseHooks, actions_of
 from napari_medcnn.widgets.ai_tab import AiTab
 from napari_medcnn.widgets.asking import Asking
+from napari_medcnn.widgets.browsing import Browsing
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.dialogs import Dialogs
@@ -72,6 +73,7 @@ class MedcnnDock(QWidget):
         self.recovering = Recovering(self, self.showing.on_failed)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
         self.asking = Asking(self)
+        self.browsing = Browsing(self)
         self._connect()
         self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes, self.correcting)
         self.showing.show_mode()
@@ -110,7 +112,6 @@ class MedcnnDock(QWidget):
         self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
         self.start.models.connect(self.running.managing.open)
-        self.scan.item_chosen.connect(self.session.open_item)
         self.scan.preset.connect(self.viewing.use_preset)
         self.header.cancel_asked.connect(self.cancel)
         self.header.keys_asked.connect(self.show_keys)
@@ -172,6 +173,7 @@ class MedcnnDock(QWidget):
         if self._closed:
             return
         self._closed = True
+        self.browsing.close()
         self.tasks.close()
         self.running.close()
         self.session.shut_down()
@@ -222,29 +224,25 @@ class MedcnnDock(QWidget):
             self.tabs.setCurrentIndex(SCAN if self.tabs.currentIndex() == CORRECTING else CORRECTING)
 
     def open_path(self, path: Path) -> None:
-        """Open a file or folder; unsaved corrections are asked about first. A bare network is a model to add."""
-        if is_bare(path):
-            self.pages.setCurrentIndex(1)
-            self.tabs.setCurrentIndex(AI)
-            self.running.adding.add(Path(path))
-        elif self.may_close():
-            self.say("")
-            self.session.open_path(Path(path))
+        """Open a file or folder."""
+        self.open_paths([Path(path)])
 
     def open_paths(self, paths: list[Path]) -> None:
-        """Open the first, and the others beside it once its scan is there."""
-        if len(paths) > 1 and not any(is_bare(path) for path in paths):
-            if self.may_close():
-                self.say("")
-                self.session.open_then(paths[0], lambda: self.session.open_beside(paths[1:]))
-        elif paths:
-            self.open_path(paths[0])
+        """Open files and folders; unsaved corrections are asked about first. A bare network is a model to add."""
+        bare = next((path for path in paths if is_bare(path)), None)
+        if bare is not None:
+            self.pages.setCurrentIndex(1)
+            self.tabs.setCurrentIndex(AI)
+            self.running.adding.add(bare)
+        elif paths and self.may_close():
+            self.say("")
+            self.session.opening.paths(paths)
 
     def open_sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""
         if self.may_close():
             self.say("")
-            self.session.open_sample(name)
+            self.session.opening.sample(name)
 
     def cancel(self) -> None:
         """Stop what is running."""

@@ -1,4 +1,4 @@
-"""The two lines that are always there: what is open, is it saved, what mode, what the AI engine does."""
+"""The lines that are always there: what is open and of whom, is it saved, what mode, what the AI engine does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Header(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._name = ""
+        self._name = self._person = self._progress = ""
         self.scan = Elided("No scan open", bold=True)
         self.scan.setAccessibleName("Scan")
         self.saved = QLabel("")
@@ -36,7 +36,9 @@ class Header(QWidget):
         self.state.setAccessibleName("Mode and AI engine")
         self.cancel = button("Cancel", self.cancel_asked.emit, "Stop what is running (Esc)")
         self.cancel.hide()
-        self.names = button("Hide names", lambda: self._hide_names(self.names.isChecked()), "Hide the scan's name")
+        self.names = button(
+            "Hide names", lambda: self._hide_names(self.names.isChecked()), "Hide names of patients and scans"
+        )
         self.names.setCheckable(True)
         self.layers = button("Layers", lambda: self.layers_shown.emit(self.layers.isChecked()), "napari's layer list")
         self.layers.setCheckable(True)
@@ -46,6 +48,10 @@ class Header(QWidget):
         first = row(self.scan, self.saved)
         first.setStretch(0, 1)
         layout.addLayout(first)
+        self.person = Elided("")
+        self.person.setAccessibleName("Patient")
+        self.person.hide()
+        layout.addWidget(self.person)
         second = row(self.state, self.cancel, self.names, self.layers, self.keys)
         second.setStretch(0, 1)
         second.setSpacing(GAP // 2)
@@ -56,6 +62,16 @@ class Header(QWidget):
         """Show the scan's name, "" for none."""
         self._name = name
         self._show_name()
+
+    def show_person(self, words: str) -> None:
+        """Show name, number and birth date of the patient so that a reader can check them; "" where none is stated."""
+        self._person = words
+        self._show_name()
+
+    def show_progress(self, words: str) -> None:
+        """Show how far the reading is, "" when it ended."""
+        self._progress = words
+        self._show_state()
 
     def show_saved(self, words: str) -> None:
         """Show "saved", "saving ..." or "not saved"; "" without a mask."""
@@ -90,6 +106,9 @@ class Header(QWidget):
             self.scan.show_text("No scan open")
         else:
             self.scan.show_text("Name hidden" if self.hides_names else self._name)
+        self.person.show_text("" if self.hides_names else self._person)
+        self.person.setVisible(bool(self._person) and not self.hides_names)
 
     def _show_state(self) -> None:
-        self.state.show_text(f"{self._mode} · {ENGINE_WORDS.get(self._engine, self._engine)}")
+        words = f"{self._mode} · {ENGINE_WORDS.get(self._engine, self._engine)}"
+        self.state.show_text(self._progress or words)

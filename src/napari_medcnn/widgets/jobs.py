@@ -13,19 +13,20 @@ from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import Recovery, find_recoverable, remove_empty
 from napari_medcnn.core import paths
-from napari_medcnn.core.consent import Consent
-from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.core.consent import NONE, Consent
+from napari_medcnn.core.events import Cancel, Events, Preview, Progress, Result
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io import samples
-from napari_medcnn.io.found import Found
+from napari_medcnn.io.found import Found, Item
 from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers
-from napari_medcnn.io.read import inspect, read_labels
+from napari_medcnn.io.read import read_labels
 from napari_medcnn.io.save import save_volume
+from napari_medcnn.verbs import info, predict
 from napari_medcnn.verbs import open as open_verb
-from napari_medcnn.verbs import predict
 from napari_medcnn.widgets.dialogs import DatasetEntry
+from napari_medcnn.widgets.placing import placed
 from napari_medcnn.widgets.tasks import Work
 
 Array = NDArray[Any]
@@ -49,11 +50,21 @@ class MaskWork:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A scan or a mask that was read, as layers."""
+    """A scan or a mask that was read, as layers; with the item it was, and what the user agreed to."""
 
     scan: Volume | None
     layers: list[LayerTuple]
     mask: MaskWork | None = None
+    item: Item | None = None
+    consent: Consent = NONE
+
+
+@dataclass(frozen=True, eq=False)
+class Over:
+    """The scan that a mask is laid over, None for none; `resample` if the user agreed to that."""
+
+    scan: Volume | None
+    resample: bool = False
 
 
 def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
@@ -78,46 +89,48 @@ def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
     return MaskWork(layer, info["labels"], snapshot, counts, journal, warning)
 
 
-def look(path: Path) -> Work:
-    """Look what a file or folder holds: the result is a `Found`."""
+def look(paths: tuple[Path, ...]) -> Work:
+    """Look what files and folders hold: the result is a `Found`."""
 
     def work(cancel: Cancel) -> Events:
-        yield Progress(None, f"Looking into {path.name}")
-        found: Found = inspect(path)
-        if not found.items:
-            raise InputError(f"{path.name}: no scan or mask was found here; choose another file or folder.")
-        yield Result(found)
+        yield from info.run(info.InfoRequest(paths), cancel)
 
     return work
 
 
-def open_item(path: Path, item: str | None, consent: Consent, scan: Volume | None) -> Work:
-    """Read one item: the result is `Opened`; a mask is laid over `scan` if it fits its grid."""
+def open_item(found: Found, item: str | None, consent: Consent, over: Over) -> Work:
+    """Read one item: the result is `Opened`; a mask is laid over the open scan.  The first picture comes before it."""
 
     def work(cancel: Cancel) -> Events:
-        for event in open_verb.run(open_verb.OpenRequest(path, item, consent), cancel):
-            if not isinstance(event, Result):
+        request = open_verb.OpenRequest(found.path, item, consent, found if found.items else None)
+        for event in open_verb.run(request, cancel):
+            if isinstance(event, Preview):
+                yield Preview(Opened(event.value, scan_layers(event.value)))
+            elif not isinstance(event, Result):
                 yield event
-                continue
-            value = event.value
-            if isinstance(value, LabelMap):
-                fits = scan is not None and value.geometry.same_grid(scan.geometry)
-                yield Result(Opened(None, [], prepare_mask(value, scan if fits else None)))
+            elif isinstance(event.value, LabelMap):
+                yield Result(Opened(None, [], _over(event.value, over)))
             else:
-                value = predict.with_source(value, path, item)
+                value = predict.with_source(event.value, found.path, item)
                 yield Result(Opened(value, scan_layers(value)))
 
     return work
 
 
-def open_mask(path: Path, scan: Volume | None) -> Work:
-    """Read a file as a mask, whatever else it could be: the result is `Opened`; it must lie on the grid of `scan`."""
+def open_mask(path: Path, over: Over) -> Work:
+    """Read a file as a mask, whatever else it could be: the result is `Opened`; it is laid over the open scan."""
 
     def work(cancel: Cancel) -> Events:
         yield Progress(None, f"Reading {path.name}")
-        yield Result(Opened(None, [], prepare_mask(read_labels(path), scan)))
+        yield Result(Opened(None, [], _over(read_labels(path), over)))
 
     return work
+
+
+def _over(mask: LabelMap, over: Over) -> MaskWork:
+    if over.scan is None:
+        return prepare_mask(mask, None)
+    return prepare_mask(placed(mask, over.scan, over.resample), over.scan)
 
 
 def open_sample(name: str) -> Work:

@@ -1,4 +1,4 @@
-"""Small parts of layers: colours of classes, and whether two layers lie in the same place."""
+"""Small parts of layers: colours of classes, a new region, and whether two layers lie in the same place."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.io.layerdata import label_colours
+from napari_medcnn.io.layerdata import KEY, label_colours
 
 
 def colormap_of(labels: LabelSet, hidden: Iterable[int] = ()) -> DirectLabelColormap:
@@ -29,3 +30,32 @@ def place_of(value: Any) -> Any:
 def same_place(value: Any, kept: Any) -> bool:
     """Return True if both say the same place."""
     return bool(np.allclose(place_of(value), kept))
+
+
+def widen_limits(layer: Image, low: float, high: float) -> None:
+    """Let the slider of brightness reach over all values of a scan; what is shown stays."""
+    if not layer.rgb:
+        limits = layer.contrast_limits
+        layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
+        layer.contrast_limits = limits
+
+
+def region_layer(scan: Image) -> Shapes:
+    """Return an empty layer for regions, in the place of a scan."""
+    placed = {name: getattr(scan, name) for name in ("scale", "translate", "units", "axis_labels")}
+    dims = scan.ndim
+    info = {**scan.metadata[KEY], "role": "region"}
+    layer = Shapes(
+        ndim=dims, name="Region", edge_color="#56b4e9", face_color="transparent", metadata={KEY: info}, **placed
+    )
+    layer.current_edge_width = max(1.0, max(scan.data.shape[dims - 2 : dims]) / 250)
+    return layer
+
+
+def tiny_layers() -> list[Layer]:
+    """Return two layers that nobody can see, to be shown once: the first of their kind cost shader work."""
+    nothing, name = np.zeros((4, 4), np.uint8), "getting ready"
+    return [
+        Image(nothing, contrast_limits=(0, 1), name=name, opacity=0.01),
+        Labels(nothing.copy(), name=name, colormap=colormap_of(LabelSet.for_ids([1])), opacity=0),
+    ]

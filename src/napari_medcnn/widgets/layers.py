@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -19,7 +18,7 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.layerdata import KEY, LayerTuple, label_features, mask_from_layer
-from napari_medcnn.widgets.layer_parts import colormap_of, place_of, same_place
+from napari_medcnn.widgets.layer_parts import colormap_of, place_of, region_layer, same_place, tiny_layers, widen_limits
 
 Array = NDArray[Any]
 Tool = Literal["pan_zoom", "paint", "erase", "fill", "pick"]
@@ -77,12 +76,21 @@ class Layers(QObject):
     def _add_images(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
         added = tuple(self._add(Image(data, **kwargs)) for data, kwargs, _ in parts)
         for layer in added:
-            low, high = layer.metadata[KEY]["range"]
-            if not layer.rgb:
-                limits = layer.contrast_limits
-                layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
-                layer.contrast_limits = limits
+            widen_limits(layer, *layer.metadata[KEY]["range"])
         return added
+
+    def add_preview(self, parts: list[LayerTuple]) -> None:
+        """Show the first picture of a scan that is being read; no tool, key or run acts on it."""
+        for layer in self._add_images(parts):
+            layer.metadata[KEY] = {**layer.metadata[KEY], "role": "preview"}
+            self._show_name(layer)
+        self._viewer.reset_view()
+
+    def discard_preview(self) -> None:
+        """Take the first picture away."""
+        for layer in self.ours:
+            if layer.metadata[KEY]["role"] == "preview":
+                self.discard(layer)
 
     def add_mask(self, part: LayerTuple, labels: LabelSet) -> Labels:
         """Add a mask that becomes the one which tools, undo and saving mean."""
@@ -177,13 +185,7 @@ class Layers(QObject):
         if scan is None:
             return None
         if region is None and drawing:
-            placed = {name: getattr(scan, name) for name in ("scale", "translate", "units", "axis_labels")}
-            dims = scan.ndim
-            info = {**scan.metadata[KEY], "role": "region"}
-            layer = Shapes(
-                ndim=dims, name="Region", edge_color="#56b4e9", face_color="transparent", metadata={KEY: info}, **placed
-            )
-            layer.current_edge_width = max(1.0, max(scan.data.shape[dims - 2 : dims]) / 250)
+            layer = region_layer(scan)
             layer.events.set_data.connect(self._on_changed)
             region = self.region = self._add(layer)
         if region is not None:
@@ -228,12 +230,7 @@ class Layers(QObject):
             if then is not None:
                 then()
             return
-        tiny: list[Layer] = [
-            Image(np.zeros((4, 4), np.uint8), contrast_limits=(0, 1), name="getting ready", opacity=0.01),
-            Labels(
-                np.zeros((4, 4), np.uint8), name="getting ready", colormap=colormap_of(LabelSet.for_ids([1])), opacity=0
-            ),
-        ]
+        tiny = tiny_layers()
         for layer in tiny:
             self._viewer.add_layer(layer)
 

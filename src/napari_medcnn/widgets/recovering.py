@@ -37,7 +37,7 @@ class Recovering:
         if scan is None:
             dock.session.recover(recovery)
         else:
-            dock.session.open_then(scan, lambda: dock.session.recover(recovery))
+            dock.session.opening.then(scan, lambda: dock.session.recover(recovery))
 
     def discard(self, recovery: Recovery) -> None:
         """Ask, and delete the work for good."""

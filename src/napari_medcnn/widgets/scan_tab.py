@@ -1,18 +1,20 @@
-"""Scan tab: choose an item of a folder, read what the file states, set the brightness."""
+"""Scan tab: choose a series in the tree, see what was noticed, read what the file states, set the brightness."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.io.found import Found, Item
+from napari_medcnn.widgets.notices import Notices
 from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, form, line, row
+from napari_medcnn.widgets.study_tree import StudyTree
+from napari_medcnn.widgets.wording import SIDES_UNKNOWN
 
-SIDES_UNKNOWN = "left/right not stated in this file"
-_ROWS_SHOWN = 6
+#: What one step of a series is called, by the name of its value.
+_STEPS = {"t": "time points", "b": "b-values", "TE": "echoes", "echo": "echoes", "": "time points"}
 
 
 def size_words(volume: Volume) -> str:
@@ -20,7 +22,7 @@ def size_words(volume: Volume) -> str:
     z, y, x = volume.geometry.shape
     words = f"{x} x {y} px" if volume.is_picture else f"{x} x {y}, {z} slices"
     if volume.frames > 1:
-        words += f", {volume.frames} time points"
+        words += f", {volume.frames} {_STEPS.get(volume.frame_name, 'steps')}"
     if volume.channels > 1:
         words += f", {volume.channels} channels"
     return words
@@ -41,7 +43,6 @@ class ScanTab(QWidget):
 
     open_file = Signal()
     open_folder = Signal()
-    item_chosen = Signal(str)
     preset = Signal(int)
     close_scan = Signal()
     open_beside = Signal()
@@ -53,23 +54,14 @@ class ScanTab(QWidget):
         layout.addLayout(
             row(button("Open scan...", self.open_file.emit), button("Open folder...", self.open_folder.emit))
         )
-        self.items = QListWidget()
-        self.items.setAccessibleName("Scans and masks in this folder")
-        self.items.setToolTip("Double-click or Enter opens it")
-        self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.items.itemActivated.connect(lambda item: self.item_chosen.emit(item.data(Qt.ItemDataRole.UserRole)))
-        self.items_title = Text("", bold=True)
-        layout.addWidget(self.items_title)
-        layout.addWidget(self.items)
-        self.skipped = Text("")
-        layout.addWidget(self.skipped)
+        self.tree = StudyTree()
+        layout.addWidget(self.tree)
+        self.notices = Notices()
+        layout.addWidget(self.notices)
         self.facts_title = Text("What the file states", bold=True)
         layout.addWidget(self.facts_title)
         self.facts = form()
         layout.addLayout(self.facts)
-        self.notes = Text("")
-        layout.addWidget(self.notes)
         self.window_title = Text("Brightness", bold=True)
         layout.addWidget(line())
         layout.addWidget(self.window_title)
@@ -89,7 +81,6 @@ class ScanTab(QWidget):
         )
         self.close_button = button("Close", self.close_scan.emit, "Close all open scans")
         layout.addLayout(row(self.beside_button, self.close_button))
-        self.show_found(None)
         self.show_scan(None, ())
         self.show_beside([])
 
@@ -103,28 +94,9 @@ class ScanTab(QWidget):
         for widget in (self.shown, self.shown_title):
             widget.setVisible(len(titles) > 1)
 
-    def show_found(self, found: Found | None) -> None:
-        """List what a folder holds; a single item needs no list."""
-        self.items.clear()
-        several = found is not None and len(found.items) > 1
-        for widget in (self.items, self.items_title):
-            widget.setVisible(several)
-        self.skipped.setVisible(bool(found and found.skipped))
-        if found is None:
-            return
-        self.items_title.setText(f"{len(found.items)} scans and masks in {found.path.name}")
-        for item in found.items:
-            entry = QListWidgetItem(item_words(item))
-            entry.setData(Qt.ItemDataRole.UserRole, item.id)
-            entry.setToolTip("\n".join((item_words(item), *item.warnings)))
-            self.items.addItem(entry)
-        rows = min(len(found.items), _ROWS_SHOWN)
-        self.items.setFixedHeight(rows * max(20, self.items.sizeHintForRow(0)) + 2 * self.items.frameWidth() + 2)
-        self.skipped.setText(f"{len(found.skipped)} files were left out: not a scan, or not readable.")
-
     def show_scan(self, volume: Volume | None, presets: tuple[str, ...]) -> None:
         """Show the facts of a scan and its windows, None for none."""
-        for widget in (self.facts_title, self.notes, self.close_button, self.beside_button):
+        for widget in (self.facts_title, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
         while self.facts.rowCount():
             self.facts.removeRow(0)
@@ -138,9 +110,6 @@ class ScanTab(QWidget):
             return
         for word, value in self._facts(volume):
             self.facts.addRow(word, Text(value))
-        notes = "\n".join(f"Note: {note}" for note in volume.notes)
-        self.notes.setText(notes)
-        self.notes.setVisible(bool(notes))
 
     @staticmethod
     def _facts(volume: Volume) -> list[tuple[str, str]]:
@@ -155,11 +124,3 @@ class ScanTab(QWidget):
             ("Sides", sides),
             ("Values", f"{volume.array.dtype}{', ' + volume.value_unit if volume.value_unit else ''}"),
         ]
-
-
-def item_words(item: Item) -> str:
-    """Return one line for an item of a folder."""
-    size = " x ".join(str(n) for n in item.shape)
-    kind = item.modality or item.kind
-    warned = " (see note)" if item.warnings else ""
-    return f"{item.title or item.id}: {kind}, {size}{warned}"

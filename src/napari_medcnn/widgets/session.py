@@ -24,6 +24,7 @@ from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.mask_record import provenance_of
 from napari_medcnn.widgets.open_scans import OpenScan, from_layer
+from napari_medcnn.widgets.opening import OPENING, Opening
 from napari_medcnn.widgets.result_view import DOUBT
 from napari_medcnn.widgets.run_jobs import Predicted
 from napari_medcnn.widgets.strokes import Strokes
@@ -53,6 +54,8 @@ class Session(QObject):
         self.beside: list[Volume] = []
         self._beside_layers: list[tuple[Any, ...]] = []
         self.found: Found | None = None
+        #: What the open scan came from: its item, and what the user agreed to.
+        self.opened: jobs.Opened | None = None
         self.result: Segmentation | Classification | None = None
         #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
         self.names: set[str] = set()
@@ -62,55 +65,22 @@ class Session(QObject):
         self._journal: Any = None
         self._recovery: Recovery | None = None
         self._saved = ""
-        self._then: Callable[[], None] | None = None
+        self.opening = Opening(self)
         strokes.names = lambda i: self.labels.name_of(i)
         strokes.changed.connect(self._on_strokes)
         layers.removed.connect(self._on_removed)
 
-    # ---- opening -------------------------------------------------------------------------------------------------
+    # ---- scans ---------------------------------------------------------------------------------------------------
 
-    def open_path(self, path: Path) -> None:
-        """Look what is there; a single item opens at once, several are listed."""
-        self.names.add(str(path))
-        self.tasks.start("Opening", jobs.look(path), self._looked, self.failed.emit)
-
-    def open_item(self, item_id: str | None, consent: Consent = NONE) -> None:
-        """Open one item of what was found."""
-        if self.found is not None:
-            work = jobs.open_item(self.found.path, item_id, consent, self.scan)
-            self.tasks.start("Opening", work, self.show_opened, self.failed.emit)
-
-    def open_mask(self, path: Path) -> None:
-        """Read a mask and lay it over the open scan."""
-        self.names.add(str(path))
-        self.tasks.start("Opening", jobs.open_mask(path, self.scan), self.show_opened, self.failed.emit)
-
-    def open_sample(self, name: str) -> None:
-        """Open the example "fundus" or "phantom"."""
-        self.found = None
-        self.found_changed.emit()
-        self.tasks.start("Opening", jobs.open_sample(name), self.show_opened, self.failed.emit)
-
-    def open_beside(self, paths: list[Path]) -> None:
-        """Open scans beside the one that is open; each must be one scan."""
-        if not paths:
+    def add_beside(self, ready: jobs.Opened) -> None:
+        """Put one more scan beside the one that is open."""
+        if ready.scan is None:
             return
-        path, rest = paths[0], paths[1:]
-        self.names.add(str(path))
-
-        def opened(ready: jobs.Opened) -> None:
-            if ready.scan is None or self.scan is None:
-                self.note.emit(f"{path.name}: a mask, or no scan is open; only scans can be opened beside a scan.")
-                return
-            self.names.add(ready.scan.name)
-            self.beside.append(ready.scan)
-            self._beside_layers.append(self.layers.add_beside(ready.layers))
-            self.beside_changed.emit()
-            self.note.emit(f"Opened beside: {ready.scan.name}")
-            self.open_beside(rest)
-
-        work = jobs.open_item(path, None, NONE, self.scan)
-        self.tasks.start("Opening", work, opened, self.failed.emit)
+        self.names.add(ready.scan.name)
+        self.beside.append(ready.scan)
+        self._beside_layers.append(self.layers.add_beside(ready.layers))
+        self.beside_changed.emit()
+        self.note.emit(f"Opened beside: {ready.scan.name}")
 
     def show_beside(self, index: int) -> None:
         """Show one of the open scans alone: 0 is the first, on which masks are drawn."""
@@ -123,34 +93,35 @@ class Session(QObject):
         own = [self.scan, *self.beside] if self.scan is not None else []
         return [OpenScan(v.name, v) for v in own] + [from_layer(layer) for layer in self.layers.images()]
 
-    def _looked(self, found: Found) -> None:
-        self.found = found
-        self.names |= {item.title for item in found.items}
-        self.found_changed.emit()
-        if len(found.items) == 1:
-            self.open_item(None)
-
     def show_opened(self, opened: jobs.Opened) -> None:
         """Show what was read; a new scan takes the place of the old one."""
         if opened.scan is not None:
             self.close_mask(keep=True)
-            self.layers.close_case()
-            self.scan, self.result, self.beside, self._beside_layers = opened.scan, None, [], []
+            self.put_scan_away()
+            self.scan, self.opened = opened.scan, opened
             self.names.add(opened.scan.name)
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
-            then, self._then = self._then, None
-            if then is not None:
-                then()
+            self.opening.scan_is_there()
         elif opened.mask is not None:
             self.show_mask(opened.mask, "saved")
+
+    @property
+    def consent(self) -> Consent:
+        """What the user agreed to for the open scan."""
+        return NONE if self.opened is None else self.opened.consent
+
+    def put_scan_away(self) -> None:
+        """Take the layers of the case away; what was found stays, and so does what `opened` holds elsewhere."""
+        self.scan = self.result = self.opened = None
+        self.beside, self._beside_layers = [], []
+        self.layers.close_case()
 
     def close_scan(self) -> None:
         """Close everything."""
         self.close_mask(keep=True)
-        self.layers.close_case()
-        self.scan = self.result = self.found = None
-        self.beside, self._beside_layers = [], []
+        self.put_scan_away()
+        self.found = None
         self.found_changed.emit()
         self.scan_changed.emit()
 
@@ -188,15 +159,7 @@ class Session(QObject):
         if self.scan is not None:
             labels = self.labels if len(self.labels) else FIRST_CLASS
             work = jobs.empty_mask(self.scan, labels)
-            self.tasks.start("Opening", work, lambda ready: self.show_mask(ready, ""), self.failed.emit)
-
-    def open_then(self, path: Path | str, then: Callable[[], None]) -> None:
-        """Open a file, or the example of that name, and do something once its scan is there."""
-        self._then = then
-        if isinstance(path, Path):
-            self.open_path(path)
-        else:
-            self.open_sample(path)
+            self.tasks.start(OPENING, work, lambda ready: self.show_mask(ready, ""), self.failed.emit)
 
     def recover(self, recovery: Recovery) -> None:
         """Bring unsaved work back; its journal stays until the mask is saved."""
@@ -207,7 +170,7 @@ class Session(QObject):
             self._recovery = recovery
             self.note.emit("Recovered. Save the mask to keep it.")
 
-        self.tasks.start("Opening", jobs.recover(recovery, self.scan), show, self.failed.emit)
+        self.tasks.start(OPENING, jobs.recover(recovery, self.scan), show, self.failed.emit)
 
     def close_mask(self, keep: bool) -> None:
         """Take the mask away; unsaved strokes stay in their journal if `keep`."""
@@ -258,7 +221,7 @@ class Session(QObject):
             self.mask_changed.emit()
             self.saved_changed.emit()
         if self.layers.scan is None and self.scan is not None and not self.layers.shows_scan:
-            self.scan = self.result = None
+            self.scan = self.result = self.opened = None
             self.beside, self._beside_layers = [], []
             self.scan_changed.emit()
 

@@ -9,10 +9,9 @@ from qtpy.QtCore import QObject
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.keymap import CORRECT
-from napari_medcnn.widgets.names import without_names
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
-from napari_medcnn.widgets.scan_tab import SIDES_UNKNOWN
+from napari_medcnn.widgets.wording import badges
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -36,6 +35,7 @@ class Showing(QObject):
         dock, session = self._dock, self._dock.session
         session.scan_changed.connect(self.on_scan)
         session.found_changed.connect(self.show_found)
+        session.scan_changed.connect(dock.browsing.show_scan)
         session.beside_changed.connect(self._show_beside)
         dock.scan.beside_shown.connect(session.show_beside)
         session.mask_changed.connect(self._on_mask)
@@ -53,7 +53,7 @@ class Showing(QObject):
         """Show one line below the header, "" for none; without names while they are hidden."""
         dock = self._dock
         self._said = words
-        dock.message.setText(without_names(words, dock.session.names) if dock.header.hides_names else words)
+        dock.message.setText(dock.browsing.clean(words))
         dock.message.setVisible(bool(words))
 
     def on_failed(self, error: MedcnnError) -> None:
@@ -67,17 +67,19 @@ class Showing(QObject):
         presets = dock.viewing.presets()
         self._show_beside()
         dock.scan.show_scan(scan, ("As opened", *(name for name, _, _ in presets)) if presets else ())
-        dock.header.show_scan("" if scan is None else scan.name)
-        dock.pages.setCurrentIndex(0 if scan is None and dock.layers.mask is None else 1)
-        if scan is not None:
+        shown = scan or dock.session.opening.preview
+        dock.header.show_scan("" if shown is None else shown.name)
+        empty = shown is None and dock.layers.mask is None and not dock.scan.tree.is_shown
+        dock.pages.setCurrentIndex(0 if empty else 1)
+        if shown is not None:
             dock.tabs.setCurrentIndex(SCAN)
         self.show_mode()
 
     def show_found(self) -> None:
-        """List what a folder holds; its names are left out while names are hidden."""
-        dock, found = self._dock, self._dock.session.found
-        dock.scan.show_found(None if dock.header.hides_names else found)
-        if found is not None and len(found.items) > 1:
+        """Show the tree of what was found."""
+        dock = self._dock
+        dock.browsing.show_found()
+        if dock.scan.tree.is_shown:
             dock.pages.setCurrentIndex(1)
             dock.tabs.setCurrentIndex(SCAN)
 
@@ -87,13 +89,11 @@ class Showing(QObject):
         dock.header.show_mode(mode)
         dock.correcting.show_mode(mode == CORRECT)
         overlay = dock.viewer.canvas.overlays["text"]
-        scan = dock.session.scan
-        words = mode.upper()
-        if scan is not None and not scan.geometry.orientation_known:
-            words += f"  ·  {SIDES_UNKNOWN}"
-        overlay.text = words
+        scan, preview = dock.session.scan, dock.session.opening.preview
+        words = mode.upper() if preview is None else "FIRST PICTURE, still reading"
+        overlay.text = "  ·  ".join((words, *badges(scan, dock.session.consent)))
         overlay.position = "top_left"
-        overlay.visible = scan is not None or dock.layers.mask is not None
+        overlay.visible = scan is not None or preview is not None or dock.layers.mask is not None
 
     def _show_beside(self) -> None:
         dock, session = self._dock, self._dock.session
@@ -102,7 +102,7 @@ class Showing(QObject):
         dock.scan.show_beside(hidden if dock.header.hides_names else names)
 
     def _hide_names(self, hidden: bool) -> None:
-        self.show_found()
+        self._dock.browsing.show_names()
         self._show_beside()
         self._dock.layers.hide_names(hidden)
         self._dock.running.choices.hide_names(hidden)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.results import Classification, Segmentation
+from napari_medcnn.core.volume import Volume
 from napari_medcnn.verbs.doctor import Check
 
+SIDES_UNKNOWN = "left/right not stated in this file"
 _SIGNS = {"ok": "✓", "warn": "!", "missing": "✗"}
 
 
@@ -34,3 +37,19 @@ def how_words(result: Segmentation | Classification) -> str:
     lines += [f"Note: {note}" for note in made.notes]
     lines += ["", made.research_use, "", "The record that is saved beside the mask:", ""]
     return "\n".join(lines) + json.dumps(made.to_json(), indent=2, ensure_ascii=False, default=str)
+
+
+def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
+    """Return what stays on the picture as long as the scan is open; `consent` is what the user agreed to."""
+    if scan is None:
+        return []
+    told = {
+        "resampled": consent.resample,
+        "damaged, read-only": consent.damaged,
+        "duplicate slices: " + consent.duplicates: consent.duplicates != "ask",
+        consent.complex_part: consent.complex_part != "ask",
+        "mm at detector": scan.detector_mm is not None,
+        "spacing unknown": scan.detector_mm is None and not scan.geometry.spacing_known,
+        SIDES_UNKNOWN: not scan.geometry.orientation_known,
+    }
+    return [words for words, holds in told.items() if holds]

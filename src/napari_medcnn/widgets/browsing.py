@@ -1,0 +1,167 @@
+"""The Scan tab at work: the tree of what was found, what was noticed and asked, thumbnails, headers, first pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt
+
+from napari_medcnn.core.consent import NONE, Consent, Report
+from napari_medcnn.core.events import Progress
+from napari_medcnn.io.found import Item, Person
+from napari_medcnn.widgets.header_viewer import HeaderViewer
+from napari_medcnn.widgets.names import without_names
+from napari_medcnn.widgets.notices import ANSWERS, Question
+from napari_medcnn.widgets.study_model import person_words
+from napari_medcnn.widgets.thumbnails import Thumbnails
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+
+SCAN_TAB = 0
+
+
+class Browsing(QObject):
+    """Connects tree, notices and header viewer with the session of a dock."""
+
+    def __init__(self, dock: MedcnnDock) -> None:
+        super().__init__(dock)
+        self._dock, self._session = dock, dock.session
+        self._tree, self._notices = dock.scan.tree, dock.scan.notices
+        self.viewer: HeaderViewer | None = None
+        self.thumbnails = Thumbnails(dock.session, dock.tasks, self._tree)
+        self._tree.opened.connect(self.open)
+        self._tree.chosen.connect(self._on_chosen)
+        self._tree.header_asked.connect(self.show_header)
+        opening = self._session.opening
+        opening.asked.connect(self._on_asked)
+        opening.progressed.connect(self._on_progress)
+        opening.preview_changed.connect(self._on_preview)
+
+    # ---- opening ---------------------------------------------------------------------------------------------------
+
+    def open(self, item_id: str) -> None:
+        """Open a series of the tree; unsaved corrections are asked about first."""
+        found = self._session.found
+        item = next((i for i in found.items if i.id == item_id), None) if found is not None else None
+        if item is None or (self._question_of(item) is not None and self._ask(item)):
+            return
+        if self._dock.may_close():
+            self._dock.say("")
+            self._session.opening.item(item_id)
+
+    def _ask(self, item: Item) -> bool:
+        """Show what an item asks before it opens; True if there is a button for it."""
+        self._show(item)
+        buttons = self._notices.answer_buttons()
+        if buttons:
+            buttons[0].setFocus(Qt.FocusReason.OtherFocusReason)
+        return bool(buttons)
+
+    def _question_of(self, item: Item) -> Question | None:
+        if not item.report.asks or item.report.asks not in ANSWERS:
+            return None
+
+        def again(consent: Consent) -> None:
+            if self._dock.may_close():
+                self._dock.say("")
+                self._session.opening.item(item.id, consent)
+
+        words = " ".join(item.report.refused) or "This opens only if you agree:"
+        return Question(words, item.report.asks, again, NONE)
+
+    # ---- notices ---------------------------------------------------------------------------------------------------
+
+    def show_scan(self) -> None:
+        """Show what was noticed of the scan that is open, once it is; its row is the chosen one."""
+        opened, scan = self._session.opened, self._session.scan
+        self._dock.header.show_person(person_words(self.person()))
+        if scan is None or opened is None:
+            self._notices.show_report(Report())
+            return
+        if opened.item is not None:
+            self._tree.choose(opened.item.id)
+        self._notices.show_report(scan_report(scan.report, scan.notes))
+
+    def person(self) -> Person:
+        """Return whom the open scan, or the first picture of it, is of; empty where nothing is stated."""
+        opened = self._session.opened
+        study = opened.item.study if opened is not None and opened.item is not None else None
+        return Person() if study is None else study.person
+
+    def _on_chosen(self, item: Item) -> None:
+        if self._session.tasks.running("Opening") is None:
+            self._show(item)
+
+    def _show(self, item: Item) -> None:
+        report = item.report
+        if not any((report.found, report.assumed, report.refused)):
+            report = Report(refused=item.warnings) if item.kind == "other" else Report(assumed=item.warnings)
+        self._notices.show_report(report, self._question_of(item))
+
+    def _on_asked(self, question: Question) -> None:
+        """Reading came to something that the user has to agree to."""
+        dock = self._dock
+        dock.pages.setCurrentIndex(1)
+        dock.tabs.setCurrentIndex(SCAN_TAB)
+        self._notices.show_report(Report(), question)
+
+    # ---- names, progress, first picture ------------------------------------------------------------------------------
+
+    def clean(self, words: str) -> str:
+        """Return words without names while names are hidden."""
+        return without_names(words, self._session.names) if self._dock.header.hides_names else words
+
+    def show_names(self) -> None:
+        """Names were hidden, or are shown again."""
+        hidden = self._dock.header.hides_names
+        self.show_found()
+        self._notices.hide_names(self.clean)
+        if self.viewer is not None:
+            self.viewer.hide_names(hidden)
+
+    def show_found(self) -> None:
+        """Fill the tree."""
+        found, hidden = self._session.found, self._dock.header.hides_names
+        self._tree.show_found(found, hidden, self.clean)
+        self.thumbnails.show_again()
+
+    def _on_progress(self, event: Progress | None) -> None:
+        self._dock.header.show_progress("" if event is None else self.clean(progress_words(event)))
+
+    def _on_preview(self) -> None:
+        self._dock.showing.on_scan()
+
+    # ---- the header's own window --------------------------------------------------------------------------------
+
+    def show_header(self, item: Item) -> None:
+        """Show everything that the header of a series says."""
+        if not item.files:
+            return
+        if self.viewer is None:
+            self.viewer = HeaderViewer(self._dock.tasks, self._dock)
+            self.viewer.finished.connect(self._on_viewer_closed)
+        self.viewer.show_files(self.clean(item.title or item.id), item.files)
+        self.viewer.hide_names(self._dock.header.hides_names)
+        self.viewer.show()
+        self.viewer.raise_()
+
+    def _on_viewer_closed(self, _result: int = 0) -> None:
+        self.viewer = None
+
+    def close(self) -> None:
+        """The dock goes."""
+        if self.viewer is not None:
+            self.viewer.close()
+
+
+def scan_report(report: Report, notes: tuple[str, ...]) -> Report:
+    """Return a scan's report with those of its notes that are not in it."""
+    said = {*report.found, *report.assumed, *report.refused}
+    more = tuple(note for note in notes if note not in said)
+    return Report(report.found, (*report.assumed, *more), report.refused, report.asks)
+
+
+def progress_words(event: Progress) -> str:
+    """Return "Reading 40 %" or the words alone."""
+    return event.message if event.fraction is None else f"{event.message} {event.fraction:.0%}".replace("%", " %")
