@@ -23,11 +23,12 @@ def without_names(words: str, names: Iterable[str]) -> str:
     words
         Any line; "" stays "".
     names
-        Names of scans, and paths of files: of a path its file name and its stem are taken out, too.
+        Names of patients and scans, in whatever case, and paths of files: of a path its file name and its stem are
+        taken out, too.
     """
     parts = set()
     for name in names:
         parts |= {name, Path(name).name, Path(name).name.partition(".")[0]}
     for part in sorted((p for p in parts if p.strip()), key=len, reverse=True):
-        words = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", HIDDEN, words)
+        words = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", HIDDEN, words, flags=re.IGNORECASE)
     return _PATH.sub(HIDDEN, words)
