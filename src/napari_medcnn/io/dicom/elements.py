@@ -68,6 +68,22 @@ def _element(data: Any, key: Key) -> tuple[str, Any, bool]:
     return str(item.VR), item.value, True
 
 
+def private(data: Any, group: int, creator: str, element: int) -> Key | None:
+    """Return the key of a private element in the block that `creator` reserved (PS3.5 7.8.1), None without one."""
+    for block in range(0x10, 0x20):
+        if text(data, (group, block)).upper().startswith(creator.upper()):
+            key = (group, (block << 8) | element)
+            if tag_of(key) in data:
+                return key
+    return None
+
+
+def raw_bytes(data: Any, key: Key | None) -> bytes:
+    """Return the bytes of an element as stored, b"" if it is absent or no bytes."""
+    value = _element(data, key)[1] if key is not None else None
+    return value if isinstance(value, bytes) else b""
+
+
 def numbers(data: Any, key: Key, as_vr: str = "") -> tuple[float, ...]:
     """Return the finite or infinite numbers of an element; empty if it is absent or holds something else.
 

@@ -20,6 +20,7 @@ from napari_medcnn.io.dicom.elements import (
     numbers,
     pair,
     positive,
+    private,
     seconds,
     text,
     texts,
@@ -36,7 +37,7 @@ NUMBERED = (
 )  # fmt: skip
 _WORDED = ("StackID", "ComplexImageComponent", "SequenceName", "FilterType", "ConvolutionKernel", "ContrastBolusAgent")
 #: Group, element, representation and private creator of the b-value before the standard had one.
-_DIFFUSION = ((0x0019, 0x100C, "IS", "SIEMENS"), (0x2001, 0x1003, "FL", "Philips"), (0x0043, 0x1039, "IS", "GEMS"))
+_DIFFUSION = ((0x0019, 0x0C, "IS", "SIEMENS"), (0x2001, 0x03, "FL", "PHILIPS"), (0x0043, 0x39, "IS", "GEMS"))
 
 
 def single_frame(data: Any, notes: list[str], sop_class: str = "") -> Frame:
@@ -141,8 +142,9 @@ def diffusion(data: Any) -> float | None:
     if value is not None and value >= 0:
         return value
     for group, element, vr, creator in _DIFFUSION:
-        value = number(data, (group, element), vr)
-        if value is not None and value >= 0 and text(data, (group, 0x0010)).startswith(creator):
+        key = private(data, group, creator, element)
+        value = None if key is None else number(data, key, vr)
+        if value is not None and value >= 0:
             return math.fmod(value, 1e5) if creator == "GEMS" and value > 1e5 else value
     return None
 

@@ -60,14 +60,30 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
     uid = next(iter(group(images[:1])))
     placed: list[Header] = []
     flat: list[Header] = []
+    sheets: list[Header] = []
     for header in images:
+        if "Mosaic" in header.values:
+            sheets.append(header)
+            continue
         spatial = header.sop_class not in PROJECTIONS and all(_is_placed(f.position, f.row) for f in header.frames)
         (placed if spatial and not _is_slide(header) else flat).append(header)
     parts: list[Part] = []
     for bundle in bundles_of([Plane(h, f) for h in placed for f in h.frames]):
         parts.extend(_spatial(uid, bundle))
     parts.extend(_flat(uid, flat, others=len(placed)))
+    if sheets:
+        parts.append(_sheets(uid + (":mosaic" if parts else ""), sheets))
     return tuple(_noted(parts))
+
+
+def _sheets(part_id: str, headers: Sequence[Header]) -> Part:
+    why = (
+        f"It is a Siemens mosaic (many slices on one sheet), and {headers[0].values['Mosaic']}; export it again "
+        "without removing private elements, or convert it with dcm2niix"
+    )
+    return Part(
+        part_id, title_of(headers[0]), report=Report(refused=(why,)), files=tuple(sorted(h.path for h in headers))
+    )
 
 
 def _is_placed(position: object, row: object) -> bool:
@@ -178,7 +194,7 @@ def _flat(uid: str, headers: Sequence[Header], others: int) -> list[Part]:
         suffix = f":image-{k + 1}" if taken or k else ""
         alone = f"The file does not say where its slice lies; it is listed apart from the other {total - 1}."
         said = (alone,) if total > 1 and any(header is h for h in lost) else ()
-        name = f"image {header.frames[0].instance}" if numbered else header.path.name[-40:]
+        name = f"image {header.frames[0].instance if numbered else k + 1}"
         parts.append(_picture(uid + suffix, header, said, name if len(ordered) + taken > 1 else ""))
     return parts
 

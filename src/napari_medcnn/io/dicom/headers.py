@@ -32,6 +32,7 @@ from napari_medcnn.io.dicom.elements import (
 from napari_medcnn.io.dicom.facts import Frame, Header, Stored
 from napari_medcnn.io.dicom.functional import functional_frames
 from napari_medcnn.io.dicom.kinds import kind_of, video_of, words_for
+from napari_medcnn.io.dicom.mosaic import is_mosaic, mosaic_frames
 from napari_medcnn.io.dicom.values import further_facts
 from napari_medcnn.io.found import Person, plain, shown
 from napari_medcnn.io.payload import incomplete
@@ -142,6 +143,14 @@ def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
     if stored is not None and kind in ("image", "segmentation"):
         stored = _located(path, file, stored, size)
     frames = _frames(data, stored, sop_class, notes) if kind == "image" and stored is not None else ()
+    image_type = tuple(part.upper() for part in texts(data, "ImageType", 24))
+    values = further_facts(data, modality)
+    if is_mosaic(image_type) and len(frames) == 1 and stored is not None:
+        tiles = mosaic_frames(data, frames[0], stored)
+        if isinstance(tiles, str):
+            values["Mosaic"] = tiles
+        else:
+            frames = tiles
     sides = (text(data, key, 4).upper() for key in ("ImageLaterality", "Laterality"))
     laterality = next((side for side in sides if side in ("L", "R", "B", "U")), "")
     return Header(
@@ -161,14 +170,14 @@ def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
         date(data, "SeriesDate"),
         clock(data, "SeriesTime"),
         text(data, "Manufacturer", 40),
-        tuple(part.upper() for part in texts(data, "ImageType", 24)),
+        image_type,
         text(data, "FrameOfReferenceUID"),
         texts(data, "PatientOrientation", 8),
         laterality,
         pair(data, "ImagerPixelSpacing") or pair(data, "NominalScannedPixelSpacing"),
         stored,
         frames,
-        further_facts(data, modality),
+        values,
         tuple(dict.fromkeys(notes)),
         size,
     )

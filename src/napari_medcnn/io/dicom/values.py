@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from napari_medcnn.io.dicom.elements import first_item, items, number, numbers, text, texts
+from napari_medcnn.io.dicom.elements import first_item, items, number, numbers, private, text, texts
 
 _TEXTS = (
     "Units", "DecayCorrection", "SUVType", "CountsSource", "DoseUnits", "DoseType", "DoseSummationType",
@@ -27,6 +27,7 @@ _DOSE_TEXTS = ("Radiopharmaceutical", "RadiopharmaceuticalStartTime", "Radiophar
 def further_facts(data: Any, modality: str) -> dict[str, Any]:
     """Return what is stated, by DICOM keyword as stored (times HHMMSS.ffffff), texts cut and plain.
 
+    "Mosaic" says why a Siemens mosaic could not be taken apart.
     PET: the first radiopharmaceutical's entries lie flat beside the rest; "PhilipsSUVFactor" and
     "PhilipsActivityFactor" are (7053,xx00) and (7053,xx09), "GEPostInjectionDateTime" is (0009,xx0D) of GEMS_PETD_01.
     """
@@ -63,12 +64,13 @@ def _pet(data: Any) -> dict[str, Any]:
         words = text(dose, key, 40) if dose is not None else ""
         if words:
             found[key] = words
-    if text(data, (0x7053, 0x0010)).startswith("Philips PET Private"):
-        for name, element in (("PhilipsSUVFactor", 0x1000), ("PhilipsActivityFactor", 0x1009)):
-            value = number(data, (0x7053, element), "DS")
-            if value is not None:
-                found[name] = value
-    if text(data, (0x0009, 0x0010)).startswith("GEMS_PETD") and (words := text(data, (0x0009, 0x100D), 40)):
+    for name, element in (("PhilipsSUVFactor", 0x00), ("PhilipsActivityFactor", 0x09)):
+        place = private(data, 0x7053, "Philips PET Private", element)
+        value = None if place is None else number(data, place, "DS")
+        if value is not None:
+            found[name] = value
+    place = private(data, 0x0009, "GEMS_PETD", 0x0D)
+    if place is not None and (words := text(data, place, 40)):
         found["GEPostInjectionDateTime"] = words
     return found
 
