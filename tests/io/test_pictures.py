@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +13,8 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.core.consent import Consent
+from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputError
 from napari_medcnn.io.read import inspect, read, read_labels, read_volume
 
 GREY = np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8)
@@ -95,16 +97,22 @@ def test_a_stack_of_pages(tmp_path: Path, compression: str | None) -> None:
     assert inspect(path).items[0].shape == stack.shape
 
 
-def test_pages_of_different_size_are_refused_by_name(tmp_path: Path) -> None:
+def test_pages_of_different_size_are_items_of_their_own(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "m.tif") as writer:
         writer.write(GREY)
         writer.write(GREY[:10])
-    with pytest.raises(UnsupportedError, match="pages differ"):
+        writer.write(GREY[:10])
+    with pytest.raises(InputError, match=r"pages differ.*page-1 \(53 x 37\), page-2 \(53 x 10\)"):
         read(tmp_path / "m.tif")
+    items = inspect(tmp_path / "m.tif").items
+    assert [(i.id, i.shape) for i in items] == [("page-1", (1, 37, 53)), ("page-2", (2, 10, 53))]
+    np.testing.assert_array_equal(read(tmp_path / "m.tif", "page-2").array, [GREY[:10]] * 2)
+    assert [i.id for i in inspect(tmp_path).items] == ["m.tif:page-1", "m.tif:page-2"]
+    np.testing.assert_array_equal(read(tmp_path, "m.tif:page-1").array[0], GREY)
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_row_4_a_cut_stack_is_an_error(tmp_path: Path, packed: bool) -> None:
+def test_row_4_a_cut_stack_asks_and_then_shows_its_whole_pages(tmp_path: Path, packed: bool) -> None:
     stack = np.random.default_rng(0).integers(0, 255, (24, 32, 32), dtype=np.uint8)
     images = [Image.fromarray(page) for page in stack]
     path = tmp_path / "s.tif"
@@ -112,10 +120,21 @@ def test_row_4_a_cut_stack_is_an_error(tmp_path: Path, packed: bool) -> None:
     images[0].save(path, save_all=True, append_images=images[1:], compression="tiff_deflate" if packed else None)
     whole = path.read_bytes()
     np.testing.assert_array_equal(read(path).array, stack)
-    for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+    for share in (0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as caught:
             read(path)
+        if share < 0.1:
+            assert not isinstance(caught.value, ConsentNeededError)
+            continue
+        assert caught.value.asks == "damaged"
+        left = read(path, consent=Consent(damaged=True))
+        pages = len(left.array)
+        assert 24 * share - 2 <= pages < 24  # a page is 1 of 24 equal parts
+        np.testing.assert_array_equal(left.array, stack[:pages])
+        assert any(f"pages {pages + 1} and on are missing" in note for note in left.notes)
+        (item,) = inspect(path).items
+        assert (item.report.asks, item.shape) == ("damaged", left.array.shape)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
@@ -128,8 +147,27 @@ def test_row_4_a_cut_picture_is_an_error(tmp_path: Path, suffix: str) -> None:
         with pytest.raises(InputError):
             read(path)
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(IncompleteFileError):
+    with pytest.raises(IncompleteFileError if suffix == ".bmp" else ConsentNeededError):
         read(path)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".jpg", {}), (".jpg", {"progressive": True}), (".png", {})])
+def test_row_4_on_consent_the_rest_is_shown_and_the_missing_part_named(tmp_path: Path, suffix: str, options) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.kron(RGB, np.ones((8, 8, 1), np.uint8))).save(path, **options)
+    full = np.asarray(Image.open(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    (item,) = inspect(path).items
+    assert item.report.asks == "damaged"
+    left = read(path, consent=Consent(damaged=True))
+    assert left.array.shape == (1, *full.shape)
+    assert "missing" in left.notes[-1]
+    assert "do not measure" in left.notes[-1]
+    if not options:
+        rows = int(re.search(r"lower (\d+) of its 296 rows", left.notes[-1])[1])
+        assert 100 < rows < 200
+        safe = 296 - rows - 18  # the last row of blocks (16) may be half there, and its colours reach one row up
+        np.testing.assert_array_equal(left.array[0, :safe], full[:safe])
 
 
 def test_row_6_a_picture_bomb_is_refused_before_it_expands(tmp_path: Path) -> None:

@@ -10,20 +10,30 @@ from napari_medcnn.errors import InputError
 from napari_medcnn.io.found import shown
 from napari_medcnn.io.inflate import first_bytes
 
-Format = Literal["nifti", "nrrd", "metaimage", "dicom", "png", "jpeg", "tiff", "bmp"]
+Format = Literal[
+    "nifti", "nrrd", "metaimage", "mgh", "gipl", "dicom", "png", "jpeg", "tiff", "bmp", "gif", "webp", "jpeg2000"
+]
 
 #: What we can name and do not read, by how the content begins, and what opens it.
 _KNOWN_OTHERS = (
-    (b"\x89HDF", "an HDF5 file (MINC-2, Keras .h5 or other)"),
-    (b"CDF", "a MINC-1 (NetCDF) file"),
-    (b"GIF8", "a GIF picture"),
+    (b"\x89HDF", "an HDF5 file (MINC-2, Keras .h5 or other); convert MINC with mnc2nii of the MINC toolkit"),
+    (b"CDF", "a MINC-1 (NetCDF) file; convert it with mnc2nii of the MINC toolkit"),
     (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive; a model package is opened from the AI tab"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"# === DATA DESCRIPTION FILE", "a Philips PAR file"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
-    (b"RIFF", "a WebP picture or a sound"),
+    (b"PK\x03\x04", "a ZIP archive; unpack it first; a model package is opened from the AI tab"),
+    (b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
+    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"# === DATA DESCRIPTION FILE", "a Philips PAR file; convert it with dcm2niix or nibabel's parrec2nii"),
+    (b"type  = ", "an AFNI header; convert it with 3dAFNItoNIFTI"),
+    (b"\ntype  = ", "an AFNI header; convert it with 3dAFNItoNIFTI"),
+    (b"\ntype = ", "an AFNI header; convert it with 3dAFNItoNIFTI"),
+    (b"RIFF", "a sound or a film"),
 )
+#: Voxels that another file describes: suffix and those of the header beside it.
+_VOXELS_OF = {
+    ".img": (".hdr", ".HDR"), ".raw": (".mhd", ".nhdr"), ".zraw": (".mhd",), ".rec": (".PAR", ".par"),
+    ".brik": (".HEAD",),
+}  # fmt: skip
+_GIPL_MAGIC = (b"\xef\xff\xe9\xb0", b"\x2a\xe3\x89\xb8")
 
 
 def head_of(path: Path, count: int = 1024) -> bytes:
@@ -80,6 +90,20 @@ def sniff(path: Path) -> Format | None:
         return "tiff"
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return "bmp"
+    return _rarer(head)
+
+
+def _rarer(head: bytes) -> Format | None:
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:12] == b"\x00\x00\x00\x0cjP  \r\n\x87\n" or head[:4] == b"\xff\x4f\xff\x51":
+        return "jpeg2000"
+    if head[252:256] in _GIPL_MAGIC:
+        return "gipl"
+    if head[:4] == b"\0\0\0\1" and len(head) >= 30 and struct.unpack(">i", head[20:24])[0] in (0, 1, 3, 4, 10):
+        return "mgh"
     return "metaimage" if _is_metaimage(head) else None
 
 
@@ -114,8 +138,10 @@ def describe_unknown(path: Path) -> str:
     for magic, words in _KNOWN_OTHERS:
         if head.startswith(magic):
             return words
-    if head[:4] == b"\0\0\0\x01":
-        return "perhaps a FreeSurfer MGH file"
+    for suffix in _VOXELS_OF.get(path.suffix.lower(), ()):
+        header = path.with_suffix(suffix)
+        if header.is_file():
+            return f"the voxels of {shown(header)}; open that file instead"
     if (
         head.isascii()
         and head[:64].decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
