@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from napari_medcnn.core.geometry import Array, Float, Geometry
 from napari_medcnn.errors import GeometryError
 
+_SLAB = 16
+
 
 def straight_grid(shape: tuple[int, int, int], affine_lps: Float) -> Geometry:
     """Return the smallest straight grid over a sheared one: the x axis and the x-y plane stay, z becomes its normal.
@@ -57,18 +59,23 @@ def resample_affine(array: Array, affine_lps: Float, target: Geometry, labels: b
     transform.SetTranslation(to_index[:3, 3].tolist())
     work = sitk.ResampleImageFilter()
     work.SetTransform(transform)
-    work.SetSize([int(n) for n in target.shape[::-1]])
     work.SetOutputSpacing([float(s) for s in target.spacing_mm[::-1]])
-    work.SetOutputOrigin([float(o) for o in target.origin_lps])
     work.SetOutputDirection(target.direction.ravel().tolist())
     work.SetInterpolator(sitk.sitkNearestNeighbor if labels else sitk.sitkLinear)
-    work.SetDefaultPixelValue(0.0 if labels else float(array.min()))
+    outside = np.nanmin(array) if array.size and not np.all(np.isnan(array)) else 0.0
+    work.SetDefaultPixelValue(0.0 if labels else float(outside))
     if not labels:
         work.SetOutputPixelType(sitk.sitkFloat64)
-    result = sitk.GetArrayFromImage(work.Execute(image))
-    if not labels and array.dtype.kind in "iu":
-        result = np.rint(result)
-    return np.asarray(result.astype(array.dtype, copy=False))
+    out = np.empty(target.shape, array.dtype)
+    for first in range(0, target.shape[0], _SLAB):  # slabs: never the whole volume in float64
+        count = min(_SLAB, target.shape[0] - first)
+        work.SetSize([target.shape[2], target.shape[1], count])
+        work.SetOutputOrigin([float(o) for o in target.index_to_lps((first, 0, 0))])
+        slab = sitk.GetArrayFromImage(work.Execute(image))
+        if not labels and array.dtype.kind in "iu":
+            np.rint(slab, out=slab)
+        out[first : first + count] = slab
+    return out
 
 
 def even_slices(array: Array, positions_mm: Float, step_mm: float) -> Array:

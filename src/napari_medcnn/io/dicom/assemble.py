@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -101,8 +101,7 @@ def _agreed(part: Part, consent: Consent) -> tuple[Planes, tuple[str, ...]]:
         raise GeometryError(f"{part.title}: {_said(part)}")
     if part.geometry is None and not consent.resample:
         raise ConsentNeededError(
-            f"{part.title}: {_said(part)}. Open it with 'resample' to bring it onto a straight, even grid; "
-            "its values are then interpolated",
+            f"{part.title}: {_said(part)}. Open it with 'resample' to agree; its values are then interpolated",
             "resample",
         )
     if part.report.refused and not part.duplicates and part.geometry is not None:
@@ -180,14 +179,25 @@ def _straightened(part: Part, array: Array) -> tuple[Array, Geometry]:
     step = 0.0
     if positions is not None:
         step = _step_mm(part)
-        array = np.stack([even_slices(volume, positions, step) for volume in array])
+        array = _each(len(array), (even_slices(volume, positions, step) for volume in array))
     depth, rows, columns = array.shape[1:]
     if affine is None:
         return array, _even_grid(part, (depth, rows, columns), step)
     target = straight_grid((depth, rows, columns), affine)
     if part.first.frame.pixel_mm is None:
         target = replace(target, spacing_known=False)
-    return np.stack([resample_affine(volume, affine, target) for volume in array]), target
+    return _each(len(array), (resample_affine(volume, affine, target) for volume in array)), target
+
+
+def _each(count: int, volumes: Iterator[Array]) -> Array:
+    """Return equal arrays in one, made one after the other so that only one stands beside it."""
+    out = np.empty(0)
+    for k, volume in enumerate(volumes):
+        if k == 0:
+            out = np.empty((count, *volume.shape), volume.dtype) if count > 1 else volume[np.newaxis]
+        if count > 1:
+            out[k] = volume
+    return out
 
 
 def _step_mm(part: Part) -> float:

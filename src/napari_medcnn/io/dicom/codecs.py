@@ -7,6 +7,7 @@ SimpleITK in two threads.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def _by_jpeg(data: bytes, stored: Stored) -> tuple[Array, str]:
     if stored.syntax in _JPEG:
         raw = decode_itk(data, stored.syntax, shape, facts.precision, signed=False)
     else:
-        raw = _by_charls(data, facts)
+        try:
+            raw = _by_charls(data, facts)
+        except (RuntimeError, ValueError):  # strict about stray bytes that SimpleITK steps over
+            raw = decode_itk(data, stored.syntax, shape, facts.precision, signed=False)
     return _signed(raw, facts.precision, stored), facts.colours
 
 
@@ -116,10 +120,11 @@ def _by_j2k(data: bytes, stored: Stored) -> tuple[Array, str]:
     facts = j2k_facts(data)
     _check_size(facts, stored)
     shape = (facts.rows, facts.columns, facts.components)
-    bare = data.startswith(b"\xff\x4f")
-    if bare and stored.syntax in _J2K and facts.components == 1 and 2 <= facts.precision <= 16:
-        raw = decode_itk(data, stored.syntax, shape, facts.precision, facts.signed)
-    else:
+    raw: Array | None = None
+    if data.startswith(b"\xff\x4f") and stored.syntax in _J2K and facts.components == 1 and 2 <= facts.precision <= 16:
+        with contextlib.suppress(InputError):  # the other decoder has its say, and its reason
+            raw = decode_itk(data, stored.syntax, shape, facts.precision, facts.signed)
+    if raw is None:
         import openjpeg
 
         buffer: Any = openjpeg.decode_pixel_data(data, version=2)
