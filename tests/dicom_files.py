@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,14 @@ def write_image(path: Path, pixels: np.ndarray, tags: Mapping[str, Any] | None =
 
     `tags` (keyword -> value) go over the defaults; None deletes one; (group, element) tuples take (VR, value).
     `more`: sop_class, syntax (uncompressed ones), change (called with the data set last).
+    Values may be invalid on purpose: pydicom's warnings are silenced.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _written(path, pixels, tags, **more)
+
+
+def _written(path: Path, pixels: np.ndarray, tags: Mapping[str, Any] | None = None, **more: Any) -> Path:
     sop_class, syntax = more.get("sop_class", CT), more.get("syntax", ExplicitVRLittleEndian)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = sop_class, syntax

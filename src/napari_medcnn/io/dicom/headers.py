@@ -42,6 +42,9 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _LONG_VR = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
 _ELEMENTS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 _UNDEFINED = 0xFFFFFFFF
+#: One of these is in every DICOM file; pydicom, told to be lenient, reads anything.
+_SIGNS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "Rows",
+          "MediaStorageSOPClassUID", "TransferSyntaxUID", "PatientName", "PatientID", "ImageType")  # fmt: skip
 #: What `person_of` reads.
 _WHO = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 
@@ -83,8 +86,8 @@ def read_header(path: Path, salt: bytes = b"") -> Header:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            if not len(data) and not len(data.file_meta):
-                raise InputError(f"{shown(path)}: this is not a DICOM file; it holds no element that can be read")
+            if not any(has(data, key) or has(data.file_meta, key) for key in _SIGNS):
+                raise InputError(f"{shown(path)}: this is not a DICOM file; none of its usual elements is there")
             return _header(path, file, data, salt)
     except BROKEN as error:
         raise InputError(
