@@ -34,6 +34,8 @@ _TYPES = {
 }  # fmt: skip
 _MAX_HEADER = 1 << 20
 LABEL_KEY = "medcnn_label_"
+#: Counts the lines of a header that are no "key = value"; no key of a file holds a line feed.
+_SKIPPED = "\n"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def read_header(path: Path) -> Header:
         spacing = _floats(keys, ("ElementSpacing", "ElementSize"))
         matrix = _floats(keys, ("TransformMatrix", "Rotation", "Orientation"))
         origin = _floats(keys, ("Offset", "Position", "Origin"))
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
+        raise InputError(f"{shown(path)}: not a valid MetaImage header (it lacks {plain(error)})") from error
+    except ValueError as error:
         raise InputError(f"{shown(path)}: not a valid MetaImage header ({plain(error)})") from error
     if count != len(dims) or count not in (2, 3, 4) or min(dims) < 1 or not 1 <= channels <= 1024:
         raise InputError(
@@ -104,6 +108,8 @@ def read_header(path: Path) -> Header:
         step = spacing[3] if spacing is not None and len(spacing) == 4 else math.nan
         stated = f"their step is stated as {step:g} without a unit" if math.isfinite(step) else "their step is unknown"
         found.append(f"{dims[3]} time points; {stated}.")
+    if _SKIPPED in keys:
+        notes.append(f"Lines of the header that state nothing ({len(keys[_SKIPPED])}) were passed over.")
     affine, zyx, known = _placement(count, spacing, matrix, origin, notes)
     known = known and keys.get("medcnn_spacing_known", "1") != "0"
     if keys.get("medcnn_orientation_known", "1") == "0":
@@ -127,7 +133,7 @@ def _keys(path: Path) -> tuple[dict[str, str], int, tuple[str, ...]]:
         if equals:
             keys[key.strip()] = value.strip()
         elif line.strip():
-            raise InputError(f"{shown(path)}: not a valid MetaImage header (line {plain(line, 40)!r} has no '=')")
+            keys[_SKIPPED] = keys.get(_SKIPPED, "") + "."
         if key.strip() == "ElementDataFile":  # the last key by definition
             rest = head[place:] if value.split()[:1] == ["LIST"] else b""
             return keys, place, tuple(n.strip() for n in rest.decode("utf-8", "replace").splitlines() if n.strip())
@@ -152,7 +158,9 @@ def _placement(
     steps = [s if math.isfinite(s) and s > 0 else 1.0 for s in steps]
     zyx = (steps[2], steps[1], steps[0])
     if count == 2 or matrix is None or len(matrix) != count * count:
-        notes.append("The file does not say where left is; no orientation is shown.")
+        notes.append(
+            "Left/right is not stated in this file, so it does not say where left is; no orientation is shown."
+        )
         return None, zyx, known
     columns = np.array(matrix).reshape(count, count)[:3, :3].T
     affine = np.eye(4)
@@ -222,5 +230,5 @@ def _where(header: Header) -> tuple[Payload, ...]:
     if skip < -1 or (skip > 0 and start):
         raise InputError(f"{shown(header.path)}: expected a HeaderSize of -1 or more, got {skip}")
     if keys.get("CompressedData", "False").lower() in ("true", "1"):
-        return tuple(Payload(file, "zlib", 0, start) for file in files)
-    return tuple(Payload(file, "raw", skip, start) for file in files)
+        return tuple(Payload(file, "zlib", 0, start, file != path) for file in files)
+    return tuple(Payload(file, "raw", skip, start, file != path) for file in files)

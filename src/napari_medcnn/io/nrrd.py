@@ -106,7 +106,7 @@ def _where(header: Header) -> tuple[Payload, ...]:
     if skip < -1:
         raise InputError(f"{shown(header.path)}: expected a byte skip of -1 or more, got {skip}")
     kind = _ENCODINGS.get(encoding, "raw")
-    return tuple(Payload(file, kind, skip, _after_lines(file, start, lines)) for file in files)
+    return tuple(Payload(file, kind, skip, _after_lines(file, start, lines), name is not None) for file in files)
 
 
 def _voxels(header: Header, consent: Consent, notes: list[str]) -> Array:

@@ -27,6 +27,8 @@ Encoding = Literal["raw", "gzip", "zlib", "bzip2"]
 _DEFLATE_RATIO = 1032
 #: A stream may hold this much more than its header says (padding); beyond it is refused.
 _EXCESS = 16 << 20
+#: What may follow even where nothing may.
+_LINE_END = 2
 #: Share of the free memory that one image may take, and that one may take unasked where a file expands.
 _SHARE, _UNASKED = 0.8, 0.5
 #: A first look inflates a file to its end only below these sizes (packed, inflated).
@@ -40,12 +42,17 @@ DAMAGED_NOTE = (
 
 @dataclass(frozen=True)
 class Payload:
-    """Where voxels lie: `offset` in the file for raw data, after inflating for the rest; `start` skips file bytes."""
+    """Where voxels lie: `offset` in the file for raw data, after inflating for the rest; `start` skips file bytes.
+
+    `exact`: nothing may follow.  A data file of its own that is longer than its header says has a header of its own,
+    and read from its first byte it would give shifted voxels.
+    """
 
     path: Path
     encoding: Encoding = "raw"
     offset: int = 0
     start: int = 0
+    exact: bool = False
 
 
 def free_memory() -> int | None:
@@ -121,6 +128,7 @@ def check_claim(where: Payload, need: int) -> int:
         start = size - need if where.offset == -1 else where.start + where.offset
         if start < 0 or size - start < need:
             raise incomplete(where.path, max(0, size - max(start, 0)), need)
+        _check_end(where, size - start, need)
         return start
     if where.encoding != "bzip2" and need > (size - where.start) * _DEFLATE_RATIO:
         raise IncompleteFileError(
@@ -128,6 +136,14 @@ def check_claim(where: Payload, need: int) -> int:
             "bytes can hold; the header is wrong or the file is cut"
         )
     return 0
+
+
+def _check_end(where: Payload, have: int, need: int) -> None:
+    if where.exact and where.offset >= 0 and have > need + _LINE_END:
+        raise InputError(
+            f"{shown(where.path)}: holds {have - need} bytes more than the {need} its header says, so where the voxels "
+            "begin is not sure; if they are the last of the file, say so in the header (byte skip: -1, HeaderSize = -1)"
+        )
 
 
 def look(where: Payload, need: int) -> str:
@@ -250,6 +266,7 @@ def _inflate(where: Payload, target: memoryview | None, need: int, consent: Cons
             target[:] = memoryview(tail)[len(tail) - need :]
     if filled < need:
         raise incomplete(where.path, filled, need)
+    _check_end(where, seen - max(where.offset, 0), need)
     if stream.wrong:
         if not consent.damaged:
             raise ConsentNeededError(

@@ -138,10 +138,15 @@ def describe_unknown(path: Path) -> str:
     for magic, words in _KNOWN_OTHERS:
         if head.startswith(magic):
             return words
-    for suffix in _VOXELS_OF.get(path.suffix.lower(), ()):
-        header = path.with_suffix(suffix)
+    if head[257:262] == b"ustar":
+        return "a TAR archive; unpack it first"
+    bare = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    for suffix in _VOXELS_OF.get(bare.suffix.lower(), ()):
+        header = bare.with_suffix(suffix)
         if header.is_file():
             return f"the voxels of {shown(header)}; open that file instead"
+    if head[:1] == b"\x89" and b"IHDR" in head[:40]:
+        return "a PNG picture whose beginning is damaged"
     if (
         head.isascii()
         and head[:64].decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()

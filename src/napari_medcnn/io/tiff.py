@@ -49,11 +49,11 @@ def read_tiff(path: Path, as_ids: bool = False, consent: Consent = NONE, part: s
         group = _chosen(path, layout, part)
         if layout.missing and not consent.damaged:
             raise ConsentNeededError(_missing_words(path, layout), asks="damaged")
+        _check_whole(path, group)
         _check_size(path, group, meta, consent)
         axes, sizes = _shape(group, meta)
         array = _unpaged(path, tif, group, sizes) if _is_unpaged(group, meta) else _decoded(path, tif, group, layout)
         array = _coloured(array, group, tif, as_ids)
-    colour = array.ndim == 4
     if as_ids and group.photometric == PALETTE:
         axes = axes.removesuffix("c") if group.samples == 1 else axes
     array = _ordered(array, group, meta, axes)
@@ -66,7 +66,6 @@ def read_tiff(path: Path, as_ids: bool = False, consent: Consent = NONE, part: s
     timed = axes.startswith("t") and math.isfinite(step) and step > 0
     return Volume(
         array, grid, axes, _title(path, layout, group), "picture",
-        channel_names=("red", "green", "blue") if colour and axes.endswith("c") else (),
         frame_values=tuple(round(step * k, 9) for k in range(array.shape[0])) if timed else (),
         frame_unit="s" if timed else "", frame_name="t" if timed else "",
         inverted=group.photometric == GREY_INVERTED, notes=report.warnings, report=report,
@@ -149,6 +148,7 @@ def _item(path: Path, layout: Layout, group: Pages, meta: Meta) -> Item:
     refused: list[str] = [_missing_words(path, layout)] if layout.missing else []
     asks: Asked | str = "damaged" if refused else ""
     try:
+        _check_whole(path, group)
         _check_size(path, group, meta, Consent())
     except InputError as error:
         refused, asks = [*refused, str(error)], error.asks if isinstance(error, ConsentNeededError) else ""
@@ -188,6 +188,14 @@ def _missing_words(path: Path, layout: Layout) -> str:
         f"{shown(path)}: the file is incomplete: {layout.missing}; copy it again from its source, or open it with "
         "'damaged' to look at the pages before"
     )
+
+
+def _check_whole(path: Path, group: Pages) -> None:
+    if group.empty:
+        raise UnsupportedError(
+            f"{shown(path)}: {_pages_words(group)}: {group.empty} of its tiles or strips hold no data (a sparse or "
+            "emptied file), so parts of the picture do not exist; save it again from its source"
+        )
 
 
 def _check_size(path: Path, group: Pages, meta: Meta, consent: Consent) -> None:

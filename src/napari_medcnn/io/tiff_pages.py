@@ -26,7 +26,10 @@ GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 
 @dataclass(frozen=True)
 class Pages:
-    """Consecutive pages of one size and type, `first` counted from 0; `shape` of one page as tifffile gives it."""
+    """Consecutive pages of one size and type, `first` counted from 0.
+
+    `empty` counts strips or tiles without a byte in the file.
+    """
 
     first: int
     count: int
@@ -38,6 +41,7 @@ class Pages:
     compression: int
     predictor: int
     planar: bool
+    empty: int = 0
 
     @property
     def is_colour(self) -> bool:
@@ -97,7 +101,7 @@ def layout_of(path: Path, tif: tifffile.TiffFile) -> Layout:
         found = _pages(path, number, page)
         last = groups[-1] if groups else None
         if last is not None and _same(last, found):
-            groups[-1] = Pages(**(vars(last) | {"count": last.count + 1}))
+            groups[-1] = Pages(**(vars(last) | {"count": last.count + 1, "empty": last.empty + found.empty}))
         else:
             groups.append(found)
     return Layout(tuple(groups), fault)
@@ -132,7 +136,7 @@ def _pages(path: Path, number: int, page: Any) -> Pages:
         raise UnsupportedError(f"{shown(path)}: colours of kind {plain(page.photometric)} are not read; save it as RGB")
     return Pages(
         number, 1, int(page.imagelength), int(page.imagewidth), samples, np.dtype(dtype), kind, int(page.compression),
-        int(page.predictor), str(page.axes).startswith("S"),
+        int(page.predictor), str(page.axes).startswith("S"), sum(n == 0 for n in page.databytecounts),
     )  # fmt: skip
 
 
