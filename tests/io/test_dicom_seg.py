@@ -100,6 +100,24 @@ def test_with_the_scans_grid_the_mask_comes_on_it(tmp_path: Path) -> None:
     assert referenced_series(read_header(path)) == (uid("series"),)
 
 
+def test_one_plane_of_unknown_thickness(tmp_path: Path) -> None:
+    def thin(data: Any) -> None:
+        measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        for name in ("SliceThickness", "SpacingBetweenSlices"):
+            if name in measures:
+                delattr(measures, name)
+
+    truth = np.zeros(SHAPE, np.uint8)
+    truth[2, 3:6, 4] = 1
+    path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), truth, "BINARY", change=thin)
+    mask = read(path)
+    assert mask.geometry.shape == (1, 21, 19) and not mask.geometry.spacing_known
+    assert mask.notes == ("The file does not state how thick its one plane is: sizes in mm are not known.",)
+    np.testing.assert_array_equal(read(path, grid()).array, truth)  # its scan says how thick
+    alone = Geometry((1, 21, 19), (1.0, 0.8, 0.7), (10.0, 20.0, 35.0), spacing_known=False)
+    assert read(path, alone).geometry == alone
+
+
 def test_another_grid_is_said_and_not_forced(tmp_path: Path) -> None:
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), parts(), "BINARY")
     other = Geometry(SHAPE, (2.0, 1.0, 1.0), (10.0, 20.0, 30.0))

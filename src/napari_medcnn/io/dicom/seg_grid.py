@@ -112,7 +112,7 @@ def _in_patient(name: str, seg: Segmentation, reference: Geometry | None) -> Pla
         assumed = (*assumed, "The frames state no pixel spacing: sizes in mm are not known.")
     direction = np.column_stack([row, column, normal])
     x, y, z = (float(v) for v in positions[lowest])
-    spacing = (step or 1.0, pixel[0], pixel[1]) if known and pixel else (1.0, 1.0, 1.0)
+    spacing = (step or 1.0, *size[::-1])
     grid = Geometry((depth, seg.rows, seg.columns), spacing, (x, y, z), direction, spacing_known=known)
     held = len(set(planes))
     found = (f"{held} of {depth} planes are stored; the others are background.",) if held < depth else ()

@@ -18,6 +18,8 @@ def grid_on(own: Geometry, reference: Geometry | None) -> Geometry:
         return own
     if not own.orientation_known:
         return reference if reference.shape == own.shape else own
+    if own.same_grid(reference):
+        return reference
     place = placement(own, reference)
     if place is None:
         return own
@@ -36,6 +38,8 @@ def on_reference(image: Read, reference: Geometry | None) -> Read:
         if reference.shape == image.geometry.shape:
             return replace(image, geometry=reference)
         return _noted(image, "The scan it was made from has another size; the mask stands on its own.")
+    if image.geometry.same_grid(reference):  # also where neither states how thick its one plane is
+        return replace(image, geometry=reference)
     found = copied(image.array, image.geometry, reference)
     if found is None:
         return _noted(image, "The scan it was made from lies on another grid; the mask stands on its own grid.")

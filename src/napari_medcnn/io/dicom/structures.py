@@ -143,7 +143,9 @@ def _best(parts: Sequence[Part], spaces: set[str]) -> Part:
 def _grid(header: Header, part: Part) -> Geometry:
     """Return the grid of a part that contours can be filled on."""
     grid = part.geometry
-    if grid is None or not (grid.spacing_known and grid.orientation_known):
+    single = part.planes and grid is not None and grid.shape[0] == 1 and part.first.frame.pixel_mm is not None
+    # one slice of unknown thickness: the plane of a contour can still be told, and its size in the plane is known
+    if grid is None or not grid.orientation_known or not (grid.spacing_known or single):
         why = "; ".join(part.report.refused) or "its place in the patient is not stated"
         raise InputError(
             f"{shown(header.path)}: the scan it was drawn on ({plain(part.title)}) has no even grid as it stands "
