@@ -20,7 +20,7 @@ from study_cases import ANNA, CHEST, hospital
 def lines(groups, depth: int = 0) -> list[str]:
     found = []
     for group in groups:
-        found += ["  " * depth + " | ".join(x for x in (group.title, group.more) if x)]
+        found += ["  " * depth + " | ".join(x for x in (group.title, *group.more) if x)]
         found += lines(group.groups, depth + 1)
         found += ["  " * depth + "- " + " | ".join(x for x in (r.title, r.size, r.mark) if x) for r in group.series]
     return found
@@ -28,14 +28,14 @@ def lines(groups, depth: int = 0) -> list[str]:
 
 def test_tree_in_words() -> None:
     assert lines(tree_of(hospital())) == [
-        "MUELLER, ANNA · K-4711 · born 1961-05-04 | 2 studies",
+        "MUELLER, ANNA | K-4711 · born 1961-05-04",
         "  2024-03-01 · Chest CT",
         "  - CT 5, Thorax 1 mm | 512 x 512, 60 slices",
         "  - CT 6, Skull | ? Asks first: The slices are tilted by 18.6°.",
         "  - Mask: Lung lobes | SEG · 512 x 512, 60 slices",
         "  2024-09-12 · Control after therapy of Mueller",
         "  - CT 2, Thorax | 512 x 512, 60 slices | ! 6 equal copies of slices were left out.",
-        "SCHMIDT, BERT · K-0815 · born 1950-12-24 | 2023-01-31 · Head MR",
+        "SCHMIDT, BERT | K-0815 · born 1950-12-24 | 2023-01-31 · Head MR",
         "- MR 3, fMRI | 64 x 64, 30 slices, 10 frames",
         "- SR 9, Dose | ✗ a dose report, not an image",
         "Files",

@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_medcnn.core.consent import NONE, Consent, Report
-from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, row, scrolling
+from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, row
 
 #: For each thing that may be asked: (words of the button, what agreeing to it sets).
 ANSWERS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
@@ -27,8 +27,8 @@ ANSWERS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     ),
     "mask": (("Resample the mask onto the scan", {}),),
 }  # fmt: skip
-#: Lines that are seen before somebody asks for all of them, and the height of all of them.
-_FEW, _TALL = 3, 170
+#: Lines that are seen before somebody asks for all of them.
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def agreed_words(consent: Consent) -> str:
 
 def report_lines(report: Report) -> list[str]:
     """Return what was refused, assumed and found, one line each with a sign, the gravest first."""
-    signs = (("✗", report.refused), ("!", report.assumed), ("·", report.found))
+    signs = (("?" if report.asks else "✗", report.refused), ("!", report.assumed), ("·", report.found))
     return [f"{sign}  {line}" for sign, lines in signs for line in lines]
 
 
@@ -81,8 +81,7 @@ class Notices(QWidget):
         heading.setStretch(0, 1)
         layout.addLayout(heading)
         self.words = Text("")
-        self.area = scrolling(self.words)
-        layout.addWidget(self.area)
+        layout.addWidget(self.words)
         self.buttons = QGridLayout()
         self.buttons.setSpacing(GAP)
         layout.addLayout(self.buttons)
@@ -131,13 +130,3 @@ class Notices(QWidget):
         self.more.setVisible(len(self._lines) > _FEW)
         self.more.setText("Show less" if all_shown else f"Show all {len(self._lines)}")
         self.setVisible(bool(self._lines))
-        self._fit()
-
-    def resizeEvent(self, event: Any) -> None:
-        """Lines wrap elsewhere: the height follows."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        tall = self.words.heightForWidth(max(100, self.width() - GAP))
-        self.area.setFixedHeight(max(1, min(_TALL, tall + 2)))

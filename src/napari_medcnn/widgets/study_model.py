@@ -54,10 +54,10 @@ class SeriesRow:
 
 @dataclass(frozen=True)
 class Group:
-    """A patient, a study, or the plain files: a heading, what stands below it, and its series."""
+    """A patient, a study, or the plain files: a heading, further lines of it, what stands below it, and its series."""
 
     title: str
-    more: str = ""
+    more: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     series: tuple[SeriesRow, ...] = ()
 
@@ -90,8 +90,10 @@ def tree_of(found: Found, hidden: bool = False, clean: Clean = str) -> tuple[Gro
             patients.setdefault(item.study.person, {}).setdefault(item.study.uid, []).append(item)
     groups = []
     for number, (person, studies) in enumerate(patients.items(), 1):
-        who = person_words(person) if not hidden and any((person.name, person.id)) else f"Patient {number}"
-        found_by = "" if hidden else who
+        who: tuple[str, ...] = (f"Patient {number}",)
+        found_by = ""
+        if not hidden and any((person.name, person.id)):
+            who, found_by = tuple(line for line in person_lines(person) if line), person_words(person)
         parts = []
         for items in studies.values():
             study = items[0].study or Study()
@@ -99,9 +101,9 @@ def tree_of(found: Found, hidden: bool = False, clean: Clean = str) -> tuple[Gro
             rows = tuple(_row(item, clean(item.title or item.id), f"{found_by} {title}", clean) for item in items)
             parts.append(Group(title, series=rows))
         if len(parts) == 1:
-            groups.append(Group(who, parts[0].title, series=parts[0].series))
+            groups.append(Group(who[0], (*who[1:], parts[0].title), series=parts[0].series))
         else:
-            groups.append(Group(who, f"{len(parts)} studies", groups=tuple(parts)))
+            groups.append(Group(who[0], who[1:], groups=tuple(parts)))
     if files:
         titles = [f"File {i}" if hidden else item.title or item.id for i, item in enumerate(files, 1)]
         rows = tuple(_row(item, title, "", clean) for item, title in zip(files, titles, strict=True))
@@ -111,9 +113,14 @@ def tree_of(found: Found, hidden: bool = False, clean: Clean = str) -> tuple[Gro
 
 def person_words(person: Person) -> str:
     """Return name, number and birth date on one line, without what is empty; "" if nothing is stated."""
+    return " · ".join(line for line in person_lines(person) if line)
+
+
+def person_lines(person: Person) -> tuple[str, str]:
+    """Return the name, and number and birth date; each may be empty."""
     name = " ".join(person.name.replace("^", ", ", 1).replace("^", " ").replace("=", " = ").split()).strip(" ,")
     born = f"born {person.birth_date}" if person.birth_date else ""
-    return " · ".join(plain(part, 64) for part in (name, person.id, born) if part)
+    return plain(name, 64), " · ".join(plain(part, 64) for part in (person.id, born) if part)
 
 
 def person_names(person: Person) -> set[str]:

@@ -1,0 +1,259 @@
+"""The study browser in a window: real mouse and key events on synthetic DICOM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
+
+from dicom_files import uid, write_series
+from heartbeat import Heartbeat
+from napari_medcnn.io.found import Found
+from napari_medcnn.widgets.study_rows import PICTURE, ROW
+from study_cases import CHEST, hospital, series
+
+pytestmark = pytest.mark.gui
+LEFT = Qt.MouseButton.LeftButton
+
+
+def voxels(seed: int, shape: tuple[int, ...] = (6, 24, 20)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 1000, shape, dtype=np.int16)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory) -> Path:
+    """Return a hospital's folder: two series of one patient, a tilted one of another."""
+    folder = tmp_path_factory.mktemp("export")
+    write_series(folder / "1", voxels(1), tags={"SeriesDescription": "Thorax 1 mm"})
+    bone = {
+        "SeriesInstanceUID": uid("bone"),
+        "SeriesNumber": 6,
+        "SeriesDescription": "Bone",
+        "StudyTime": "101500",
+        "StudyID": "7",
+    }
+    write_series(folder / "2", voxels(2), tags=bone)
+    tilted = {
+        "SeriesInstanceUID": uid("tilted"), "StudyInstanceUID": uid("other"), "SeriesDescription": "Skull",
+        "SeriesNumber": 7, "PatientName": "Other^Patient", "PatientID": "ID-99", "StudyDate": "20230131",
+    }  # fmt: skip
+    write_series(folder / "3", voxels(3), tags=tilted, step=(0.0, 0.84, 2.5))
+    return folder
+
+
+def drop(desk, paths: list[Path]) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    action, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+    try:
+        event = QDropEvent(QPointF(5, 5), action, data, LEFT, none)
+    except TypeError:
+        event = QDropEvent(QPointF(5, 5).toPoint(), action, data, LEFT, none)
+    desk.dock.dropEvent(event)
+
+
+def settled(desk) -> None:
+    desk.until(lambda: not desk.dock.tasks.names() and not desk.dock.scan.tree.is_filling)
+    desk.idle(0.1)
+    desk.until(lambda: not desk.dock.tasks.names())
+
+
+def place(desk, words: str):
+    """Return where the row of a series is on the screen."""
+    tree = desk.dock.scan.tree
+    index = next(i for i in tree.series_shown() if words in i.data(ROW).title)
+    tree.view.scrollTo(index)
+    return index, tree.view.visualRect(index).center()
+
+
+def click(desk, words: str, double: bool = False) -> None:
+    view = desk.dock.scan.tree.view
+    _, at = place(desk, words)
+    QTest.mouseClick(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at)
+    if double:
+        QTest.mouseDClick(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at)
+
+
+def titles(desk) -> list[str]:
+    return [i.data(ROW).title for i in desk.dock.scan.tree.series_shown()]
+
+
+def opened(desk, words: str) -> None:
+    desk.until(lambda: desk.dock.session.scan is not None and words in desk.dock.session.scan.name)
+    settled(desk)
+
+
+def test_folder_is_dropped_and_opened_by_mouse_and_by_keyboard(desk, export: Path) -> None:
+    dock, tree = desk.dock, desk.dock.scan.tree
+    drop(desk, [export])
+    settled(desk)
+    assert sorted(t.split(", ")[-1] for t in titles(desk)) == ["Bone", "Skull", "Thorax 1 mm"]
+    assert dock.session.scan is None, "of several series none opens unasked"
+    shown = next(i for i in tree.series_shown() if "Bone" in i.data(ROW).title)
+    desk.until(lambda: shown.data(PICTURE) is not None)
+    assert not shown.data(PICTURE).isNull()
+
+    click(desk, "Bone", double=True)
+    opened(desk, "Bone")
+    np.testing.assert_array_equal(np.sort(dock.session.scan.array.ravel()), np.sort(voxels(2).ravel()))
+    assert "Secret" in dock.header.person.whole and "ID-12345" in dock.header.person.whole
+    assert "1960-01-02" in dock.header.person.whole
+    assert not any("Secret" in layer.name for layer in desk.viewer.layers)
+    assert "Secret" not in desk.qt_window.windowTitle()
+
+    step = tuple(desk.viewer.dims.current_step)
+    tree.view.setFocus()
+    QTest.keyClick(tree.view, Qt.Key.Key_Up)
+    assert "Thorax" in tree.current.title
+    QTest.keyClick(tree.view, Qt.Key.Key_Return)
+    opened(desk, "Thorax")
+    assert tuple(desk.viewer.dims.current_step) == step, "the keys of the tree never reach the picture"
+
+
+def test_search_finds_by_words_date_and_name_and_goes_on_by_keyboard(desk, export: Path) -> None:
+    dock, tree = desk.dock, desk.dock.scan.tree
+    drop(desk, [export])
+    settled(desk)
+    tree.search.setFocus()
+    for words, count in (("bone", 1), ("thorax ct", 1), ("2023-01", 1), ("secret", 2), ("zzz", 0)):
+        tree.search.clear()
+        QTest.keyClicks(tree.search, words)
+        assert len(titles(desk)) == count, words
+    tree.search.clear()
+    QTest.keyClicks(tree.search, "bone")
+    QTest.keyClick(tree.search, Qt.Key.Key_Return)
+    assert desk.qt_window.focusWidget() is tree.view and "Bone" in tree.current.title
+    QTest.keyClick(tree.view, Qt.Key.Key_Return)
+    opened(desk, "Bone")
+    assert len(desk.viewer.layers) == 1 and dock.layers.mask is None
+
+
+def test_tilted_series_asks_and_opens_straightened_with_a_lasting_mark(desk, export: Path) -> None:
+    dock = desk.dock
+    drop(desk, [export / "3"])
+    desk.until(lambda: dock.scan.notices.answer_buttons())
+    settled(desk)
+    assert dock.session.scan is None
+    assert "tilt" in dock.scan.notices.words.text().lower()
+    (agree,) = dock.scan.notices.answer_buttons()
+    assert agree.text() == "Open straightened (resampled)"
+    desk.click(agree)
+    opened(desk, "Skull")
+    assert dock.session.consent.resample
+    assert "resampled" in desk.viewer.canvas.overlays["text"].text
+    assert not dock.scan.notices.answer_buttons()
+
+
+def test_hidden_names_are_in_no_part_of_the_browser(desk, export: Path) -> None:
+    dock, tree = desk.dock, desk.dock.scan.tree
+    drop(desk, [export])
+    settled(desk)
+    click(desk, "Bone", double=True)
+    opened(desk, "Bone")
+    tree.header.click()
+    desk.until(lambda: dock.browsing.viewer is not None and dock.browsing.viewer.rows.rowCount() > 10)
+    window = dock.browsing.viewer
+
+    def told() -> str:
+        rows = "\n".join(window.rows.line(i) for i in range(window.rows.rowCount()))
+        words = [w.text() for w in (*dock.findChildren(QLabel), *window.findChildren(QLabel)) if w.isVisible()]
+        index, tree_words = tree.filter.index(0, 0), []
+        while index.isValid():
+            roles = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole)
+            tree_words += [str(index.data(int(role))) for role in roles]
+            index = tree.view.indexBelow(index)
+        tips = [w.toolTip() for w in (dock.header.person, dock.header.scan, window.title)]
+        return "\n".join([rows, *words, *tree_words, *tips, window.windowTitle()]).lower()
+
+    named = ("secret", "id-12345", "1960-01-02", "19600102", "other, patient", "id-99")
+    assert all(name in told() for name in named[:3]), "the test must see names before it can miss them"
+    QTest.mouseClick(dock.header.names, LEFT)
+    settled(desk)
+    assert [name for name in named if name in told()] == []
+    assert "patient 1" in told() and "patient 2" in told() and "(name hidden)" in told()
+    QTest.keyClicks(tree.search, "secret")
+    assert titles(desk) == []
+    tree.search.clear()
+    window.search.setText("secret")
+    assert window.rows.rowCount() == 0
+    QTest.mouseClick(dock.header.names, LEFT)
+    settled(desk)
+    assert "secret" in told()
+    window.close()
+
+
+def test_header_window_searches_and_copies(desk, export: Path, qapp) -> None:
+    dock = desk.dock
+    drop(desk, [export / "1"])
+    opened(desk, "Thorax")
+    desk.click(dock.scan.tree.header)
+    desk.until(lambda: dock.browsing.viewer is not None and dock.browsing.viewer.rows.rowCount() > 10)
+    window = dock.browsing.viewer
+    assert window.file.maximum() == 6
+    QTest.keyClicks(window.search, "pixel spacing")
+    assert window.rows.rowCount() == 1 and "0.8" in window.rows.line(0)
+    QTest.keyClick(window.search, Qt.Key.Key_Down)
+    window.table.selectRow(0)
+    QTest.keyClick(window.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert "0.8" in qapp.clipboard().text() and "0028" in qapp.clipboard().text()
+    window.close()
+
+
+def test_several_folders_and_a_dicomdir_are_one_tree(desk, export: Path, tmp_path: Path) -> None:
+    from pydicom.fileset import FileSet
+
+    drop(desk, [export / "1", export / "2"])
+    settled(desk)
+    assert len(titles(desk)) == 2 and desk.dock.session.scan is None
+    medium = FileSet()
+    for path in sorted((export / "2").iterdir()):
+        medium.add(path)
+    medium.write(tmp_path / "cd")
+    medium._tmpdir.cleanup()  # pydicom leaves it to the garbage collector, which warns
+    drop(desk, [tmp_path / "cd" / "DICOMDIR"])
+    opened(desk, "Bone")
+    assert len(titles(desk)) == 1
+
+
+def test_single_series_opens_in_one_action_and_names_its_patient(desk, export: Path) -> None:
+    drop(desk, [export / "1"])
+    opened(desk, "Thorax")
+    tree = desk.dock.scan.tree
+    assert tree.view.isVisible() and tree.view.height() < 200 and tree.current is not None
+
+
+def test_a_thousand_series_never_stop_the_window(desk) -> None:
+    dock = desk.dock
+    rows = tuple(series(f"s{i}", f"CT {i}, Thorax", CHEST) for i in range(1000))
+    beat = Heartbeat()
+    dock.session.found = Found(Path("many"), rows)
+    dock.session.found_changed.emit()
+    desk.until(lambda: not dock.scan.tree.is_filling)
+    desk.idle(0.2)
+    longest = beat.stop()
+    assert dock.scan.tree.title.whole == "1,000 series"
+    assert longest < 0.1
+
+
+def test_refused_rows_say_why_and_do_not_open(desk) -> None:
+    dock = desk.dock
+    dock.session.found = hospital()
+    dock.session.found_changed.emit()
+    settled(desk)
+    click(desk, "SR 9, Dose", double=True)
+    desk.idle(0.1)
+    assert "a dose report, not an image" in dock.scan.notices.words.text()
+    assert dock.session.scan is None and not dock.scan.notices.answer_buttons()
+    click(desk, "CT 6, Skull")
+    assert [b.text() for b in dock.scan.notices.answer_buttons()] == ["Open straightened (resampled)"]
+    dock.scan.tree.view.setFocus()
+    QTest.keyClick(dock.scan.tree.view, Qt.Key.Key_Return)
+    desk.idle(0.05)
+    assert desk.qt_window.focusWidget() is dock.scan.notices.answer_buttons()[0], (
+        "Enter leads to the question, not past it"
+    )
