@@ -34,12 +34,13 @@ _JPEG = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 57, 70))
 _JPEG_LS = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
 _J2K = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91))
 _HTJ2K = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+_JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))  # younger than pydicom's dictionary
 #: What decodes the rest, outside of this program.
 _ELSEWHERE = {
     "MPEG": "a video; convert it to pictures with ffmpeg",
     "HEVC": "a video; convert it to pictures with ffmpeg",
     "SMPTE": "a video; convert it to pictures with ffmpeg",
-    "XL": "it needs a JPEG XL decoder (package 'pylibjpeg' has none yet); convert it with djxl",
+    "XL": "it needs a JPEG XL decoder, which no permissive DICOM package has yet; convert it with djxl",
     "JPIP": "its pixels lie on a server and not in the file; fetch it from the archive uncompressed",
 }
 
@@ -55,8 +56,9 @@ def check_syntax(path: Path, syntax: str) -> None:
     if not syntax or syntax in NATIVE or syntax in (RLE, _DEFLATED_FRAME, *_JPEG, *_JPEG_LS, *_J2K, *_HTJ2K):
         return
     name = UID(syntax).name if syntax in UID_dictionary else f"unknown syntax {plain(syntax, 64)}"
-    how = next((words for key, words in _ELSEWHERE.items() if key in name), "no decoder for it is at hand; decompress")
-    how = f"{how} it with dcmtk's dcmdjpeg or gdcmconv --raw" if how.endswith("decompress") else how
+    name = "JPEG XL" if syntax in _JPEG_XL else name
+    otherwise = "no decoder for it is at hand; decompress it with dcmtk's dcmdjpeg or gdcmconv --raw"
+    how = next((words for key, words in _ELSEWHERE.items() if key in name), otherwise)
     raise UnsupportedError(f"{shown(path)}: its pixels are stored as {plain(name, 80)}: {how}")
 
 
