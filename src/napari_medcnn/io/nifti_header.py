@@ -26,6 +26,12 @@ from napari_medcnn.io.sniff import head_of, is_gzip, is_nifti
 
 RGB_CHANNELS = {128: 3, 2304: 4}
 _LABEL_INTENT = 1002
+#: Types that NIfTI defines and no NumPy on every computer has, and what to do.
+_UNREAD = {
+    1: "one bit each are not read; save them as 8 bit (uint8)",
+    1536: "float128 are not read; save them as float64",
+    2048: "complex256 are not read; save them as complex128",
+}
 _VECTORS, _COLOURS = (1006, 1007, 1008, 1011), (2003, 2004)
 #: Codes of the fourth axis: seconds per unit, or another quantity.
 _TIME_UNITS = {
@@ -170,8 +176,8 @@ def _layout(path: Path, raw: Any) -> tuple[tuple[int, ...], Axes, np.dtype[Any]]
     if channels and len(sizes) > 4:
         raise UnsupportedError(f"{shown(path)}: colour in five dimensions ({sizes}) is not read")
     try:
-        if code == 1:
-            raise UnsupportedError(f"{shown(path)}: one bit per voxel (type 1) is not read; save it as 8 bit (uint8)")
+        if code in _UNREAD:
+            raise UnsupportedError(f"{shown(path)}: voxels of type {_UNREAD[code]}")
         dtype = np.dtype(np.uint8) if channels else np.dtype(raw.get_data_dtype())
     except (KeyError, ValueError, HeaderDataError) as error:
         raise UnsupportedError(f"{shown(path)}: voxel type {code} is not known") from error
