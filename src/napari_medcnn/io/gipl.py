@@ -22,7 +22,7 @@ from napari_medcnn.io.header_grid import GridHeader
 from napari_medcnn.io.payload import Payload, read_payload
 from napari_medcnn.io.sniff import head_of, is_gzip
 
-_TYPES = {7: ">i1", 8: ">u1", 15: ">i2", 16: ">u2", 31: ">u4", 32: ">i4", 64: ">f4", 65: ">f8"}
+_TYPES = {7: ">i1", 8: ">u1", 15: ">i2", 16: ">u2", 64: ">f4", 65: ">f8"}
 _HEADER = 256
 
 
