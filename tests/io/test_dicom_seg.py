@@ -1,14 +1,12 @@
-"""DICOM segmentations come in voxel by voxel: against highdicom, pydicom, label files of dcmqi, and by hand."""
+"""DICOM segmentations come in voxel by voxel: against highdicom, and by hand."""
 
 from __future__ import annotations
 
 import random
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import highdicom as hd
-import nrrd
 import numpy as np
 import pydicom
 import pytest
@@ -16,43 +14,12 @@ import pytest
 from dicom_files import uid
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.headers import read_header
 from napari_medcnn.io.dicom.seg import inspect_seg, read_seg, referenced_series
 from napari_medcnn.io.dicom.seg_layers import layers_of
 from napari_medcnn.io.dicom.seg_names import lab_to_rgb
-from seg_files import SPACING, source_series, write_seg
-
-SHAPE = (7, 21, 19)  # 399 pixels a frame: packed bits do not end with a byte
-OBLIQUE = np.array([[0.8, -0.36, 0.48], [0.6, 0.48, -0.64], [0.0, 0.8, 0.6]])  # 3-4-5 twice: exact in decimals
-
-
-def grid(shape: tuple[int, int, int] = SHAPE, direction: np.ndarray | None = None) -> Geometry:
-    return Geometry(shape, SPACING, (10.0, 20.0, 30.0), np.eye(3) if direction is None else direction)
-
-
-def parts(seed: int = 1) -> np.ndarray:
-    """Return random disjoint classes 1 to 3 with planes 0 and 3 empty and the planes 1 and 6 filled."""
-    ids = np.random.default_rng(seed).integers(0, 4, SHAPE).astype(np.uint8)
-    ids[[0, 3]] = 0
-    return ids
-
-
-def read(path: Path, reference: Geometry | None = None) -> LabelMap:
-    mask = read_seg(read_header(path), None, reference)
-    assert isinstance(mask, LabelMap)
-    return mask
-
-
-def on(mask: LabelMap, truth: Geometry) -> np.ndarray:
-    """Return the mask's voxels on another grid by looking up the world position of each voxel that has a class."""
-    out = np.zeros(truth.shape, mask.array.dtype)
-    places = np.argwhere(mask.array)
-    index = truth.lps_to_index(mask.geometry.index_to_lps(places))
-    assert np.abs(index - np.rint(index)).max(initial=0) < 1e-3
-    out[tuple(np.rint(index).astype(int).T)] = mask.array[tuple(places.T)]
-    return out
-
+from seg_files import OBLIQUE, SHAPE, grid, on, parts, read_mask, source_series, write_seg
 
 # --- binary ----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +28,7 @@ def on(mask: LabelMap, truth: Geometry) -> np.ndarray:
 def test_binary_segments_lie_where_they_were_drawn(tmp_path: Path, direction: np.ndarray) -> None:
     truth = parts()
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE, direction=direction), truth, "BINARY")
-    mask = read(path)
+    mask = read_mask(path)
     assert mask.geometry.shape == (6, 21, 19)  # planes 1 to 6; plane 3 within has no frame
     assert mask.array.dtype == np.uint8 and set(np.unique(mask.array)) == {0, 1, 2, 3}
     np.testing.assert_array_equal(on(mask, grid(direction=direction)), truth)
@@ -78,7 +45,7 @@ def test_binary_segments_lie_where_they_were_drawn(tmp_path: Path, direction: np
 def test_highdicom_reads_the_same_voxels_at_the_same_place(tmp_path: Path) -> None:
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE, direction=OBLIQUE), parts(2), "BINARY")
     volume = hd.seg.segread(path).get_volume(combine_segments=True)
-    mask = read(path)
+    mask = read_mask(path)
     # highdicom's volume may run either way along z: compared through the world
     theirs = Geometry.from_affine(volume.spatial_shape, _lps_xyz(volume.affine))
     np.testing.assert_array_equal(on(mask, theirs), volume.array)
@@ -92,7 +59,7 @@ def _lps_xyz(affine_kji: np.ndarray) -> np.ndarray:
 def test_with_the_scans_grid_the_mask_comes_on_it(tmp_path: Path) -> None:
     truth = parts(3)
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), truth, "BINARY")
-    mask = read(path, grid())
+    mask = read_mask(path, grid())
     assert mask.geometry == grid() and mask.notes == ()
     np.testing.assert_array_equal(mask.array, truth)
     (item,) = inspect_seg(read_header(path), grid())
@@ -110,18 +77,18 @@ def test_one_plane_of_unknown_thickness(tmp_path: Path) -> None:
     truth = np.zeros(SHAPE, np.uint8)
     truth[2, 3:6, 4] = 1
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), truth, "BINARY", change=thin)
-    mask = read(path)
+    mask = read_mask(path)
     assert mask.geometry.shape == (1, 21, 19) and not mask.geometry.spacing_known
     assert mask.notes == ("The file does not state how thick its one plane is: sizes in mm are not known.",)
-    np.testing.assert_array_equal(read(path, grid()).array, truth)  # its scan says how thick
+    np.testing.assert_array_equal(read_mask(path, grid()).array, truth)  # its scan says how thick
     alone = Geometry((1, 21, 19), (1.0, 0.8, 0.7), (10.0, 20.0, 35.0), spacing_known=False)
-    assert read(path, alone).geometry == alone
+    assert read_mask(path, alone).geometry == alone
 
 
 def test_another_grid_is_said_and_not_forced(tmp_path: Path) -> None:
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), parts(), "BINARY")
     other = Geometry(SHAPE, (2.0, 1.0, 1.0), (10.0, 20.0, 30.0))
-    mask = read(path, other)
+    mask = read_mask(path, other)
     assert mask.geometry.shape == (6, 21, 19)
     assert mask.notes == ("The scan it was made from lies on another grid; the mask stands on its own grid.",)
 
@@ -143,7 +110,7 @@ def test_the_order_of_frames_does_not_matter(tmp_path: Path) -> None:
     truth = parts(4)
     sources = source_series(tmp_path / "ct", SHAPE)
     path = write_seg(tmp_path / "s.dcm", sources, truth, "BINARY", change=shuffled)
-    np.testing.assert_array_equal(read(path, grid()).array, truth)
+    np.testing.assert_array_equal(read_mask(path, grid()).array, truth)
 
 
 def test_orientation_may_stand_with_each_frame(tmp_path: Path) -> None:
@@ -156,14 +123,14 @@ def test_orientation_may_stand_with_each_frame(tmp_path: Path) -> None:
 
     truth = parts(5)
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), truth, "BINARY", change=move)
-    np.testing.assert_array_equal(read(path, grid()).array, truth)
+    np.testing.assert_array_equal(read_mask(path, grid()).array, truth)
 
 
 def test_an_empty_segment_keeps_its_name(tmp_path: Path) -> None:
     truth = parts()
     truth[truth == 2] = 0
     sources = source_series(tmp_path / "ct", SHAPE)
-    mask = read(write_seg(tmp_path / "s.dcm", sources, truth, "BINARY"))
+    mask = read_mask(write_seg(tmp_path / "s.dcm", sources, truth, "BINARY"))
     assert mask.labels.ids == (1, 2, 3) and set(mask.counts()) == {1, 3}
 
 
@@ -171,7 +138,7 @@ def test_numbers_above_255_widen_the_mask(tmp_path: Path) -> None:
     stack = np.zeros((*SHAPE, 300), bool)
     stack[2, 3, 4, 299] = stack[2, 5, 6, 0] = True
     sources = source_series(tmp_path / "ct", SHAPE)
-    mask = read(write_seg(tmp_path / "s.dcm", sources, stack, "BINARY"))
+    mask = read_mask(write_seg(tmp_path / "s.dcm", sources, stack, "BINARY"))
     assert mask.array.dtype == np.uint16 and mask.counts() == {1: 1, 300: 1}
 
 
@@ -229,7 +196,7 @@ def test_a_label_map_keeps_its_numbers(tmp_path: Path) -> None:
     sources = source_series(tmp_path / "ct", SHAPE)
     path = write_seg(tmp_path / "s.dcm", sources, truth, "LABELMAP", numbers=[1, 2, 700])
     assert pydicom.dcmread(path).BitsAllocated == 16
-    mask = read(path, grid())
+    mask = read_mask(path, grid())
     assert mask.array.dtype == np.uint16 and mask.labels.ids == (1, 2, 700)
     np.testing.assert_array_equal(mask.array, truth)
     (item,) = inspect_seg(read_header(path))
@@ -241,7 +208,7 @@ def test_a_class_that_is_not_described_gets_a_name_and_is_said(tmp_path: Path) -
         data.SegmentSequence = pydicom.Sequence([s for s in data.SegmentSequence if s.SegmentNumber != 3])
 
     sources = source_series(tmp_path / "ct", SHAPE)
-    mask = read(write_seg(tmp_path / "s.dcm", sources, parts(), "LABELMAP", change=forget))
+    mask = read_mask(write_seg(tmp_path / "s.dcm", sources, parts(), "LABELMAP", change=forget))
     assert mask.labels.name_of(3) == "Class 3"
     assert mask.notes == ("Class 3 stands in the pixels and is not described in the file.",)
 
@@ -295,317 +262,3 @@ def test_colours_by_hand() -> None:
 def test_colours_come_back_as_highdicom_wrote_them(rgb: tuple[int, int, int]) -> None:
     stored = hd.color.CIELabColor.from_rgb(*rgb).value
     assert max(abs(a - b) for a, b in zip(lab_to_rgb(stored), rgb, strict=True)) <= 1
-
-
-# --- refused, in words -----------------------------------------------------------------------------------------------
-
-
-def refused(path: Path, words: str, error: type[Exception] = InputError) -> None:
-    header = read_header(path)
-    (item,) = inspect_seg(header)
-    assert item.kind == "other" and item.shape == () and item.geometry is None
-    assert words in item.report.refused[0] and item.report.refused[0].startswith(path.name)
-    assert item.warnings == item.report.refused
-    with pytest.raises(error) as caught:
-        read_seg(header, None)
-    assert words in str(caught.value)
-
-
-def positions(data: Any) -> list[Any]:
-    return [g.PlanePositionSequence[0] for g in data.PerFrameFunctionalGroupsSequence]
-
-
-def uneven(data: Any) -> None:
-    positions(data)[-1].ImagePositionPatient = [10.0, 20.0, 30.0 + 6.4 * 2.5]
-
-
-def tilted(data: Any) -> None:
-    for p in positions(data):
-        x, y, z = p.ImagePositionPatient
-        p.ImagePositionPatient = [x, float(y) + 0.3 * (float(z) - 30.0), z]
-
-
-def turned(data: Any) -> None:
-    group = data.PerFrameFunctionalGroupsSequence[2]
-    lie = pydicom.Dataset()
-    lie.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
-    group.PlaneOrientationSequence = pydicom.Sequence([lie])
-
-
-def sheared(data: Any) -> None:
-    data.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = [1, 0, 0, 0.5, 0.8, 0]
-
-
-def unplaced(data: Any) -> None:
-    del data.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence
-
-
-def nowhere(data: Any) -> None:
-    for group in data.PerFrameFunctionalGroupsSequence:
-        del group.PlanePositionSequence
-
-
-def distant(data: Any) -> None:
-    positions(data)[0].ImagePositionPatient = [1e12, 0.0, 0.0]
-
-
-def twice(data: Any) -> None:
-    data.SegmentSequence[1].SegmentNumber = 1
-
-
-def stranger(data: Any) -> None:
-    data.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 9
-
-
-def doubled(data: Any) -> None:
-    first, second = data.PerFrameFunctionalGroupsSequence[:2]
-    second.PlanePositionSequence, second.SegmentIdentificationSequence = (
-        first.PlanePositionSequence, first.SegmentIdentificationSequence,
-    )  # fmt: skip
-
-
-def strange_type(data: Any) -> None:
-    data.SegmentationType = "SURFACE"
-
-
-def no_maximum(data: Any) -> None:
-    data.SegmentationType = "FRACTIONAL"
-
-
-def short(data: Any) -> None:
-    data.PerFrameFunctionalGroupsSequence = pydicom.Sequence(list(data.PerFrameFunctionalGroupsSequence)[:2])
-
-
-@pytest.mark.parametrize(
-    ("change", "words", "error"),
-    [
-        (uneven, "are no multiples of one distance, so no even grid holds them", GeometryError),
-        (tilted, "do not lie straight above each other", GeometryError),
-        (turned, "its frames lie in different directions (frames 1 and 3)", GeometryError),
-        (sheared, "not two directions at right angles", InputError),
-        (unplaced, "1 of 15 frames state no position", InputError),
-        (nowhere, "15 frames without a position in the patient", GeometryError),
-        (distant, "that is no patient", GeometryError),
-        (twice, "two segments have the number 1", InputError),
-        (stranger, "frame 1 belongs to segment 9, which the file does not describe", InputError),
-        (doubled, "frames 1 and 2 show one segment in one plane", InputError),
-        (strange_type, "expected a segmentation of type BINARY, FRACTIONAL or LABELMAP, got SURFACE", UnsupportedError),
-        (no_maximum, "needs MaximumFractionalValue (1 to 255), got none", InputError),
-        (short, "holds 15 frames and says of 2 of them where they belong", InputError),
-    ],
-)
-def test_what_no_grid_holds_is_refused(tmp_path: Path, change: Any, words: str, error: type[Exception]) -> None:
-    sources = source_series(tmp_path / "ct", SHAPE)
-    refused(write_seg(tmp_path / "s.dcm", sources, parts(), "BINARY", change=change), words, error)
-
-
-def test_a_grid_larger_than_memory_is_refused_before_it_is_taken(tmp_path: Path) -> None:
-    def spread(data: Any) -> None:
-        places = positions(data)
-        for k, p in enumerate(places):
-            p.ImagePositionPatient = [0.0, 0.0, 0.0 if k == 0 else 60000.0]
-        places[1].ImagePositionPatient = [0.0, 0.0, 1.0]
-        measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-        measures.SpacingBetweenSlices = 1.0
-
-    shape = (3, 2048, 2048)
-    truth = np.zeros(shape, np.uint8)
-    truth[:, 5, 5] = 1
-    path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", shape), truth, "BINARY", change=spread)
-    with pytest.raises(InputError, match="of memory are free"):  # 60,001 planes of 4 MB
-        read_seg(read_header(path), None)
-
-
-def test_a_cut_file_never_opens(tmp_path: Path) -> None:
-    path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), parts(), "BINARY")
-    header = read_header(path)
-    data = path.read_bytes()
-    path.write_bytes(data[:-200])
-    with pytest.raises(IncompleteFileError, match=r"incomplete \(\d+ of \d+ bytes"):
-        read_seg(header, None)
-    with pytest.raises(IncompleteFileError):
-        read_header(path)
-
-
-def test_a_syntax_that_nothing_reads_is_named(tmp_path: Path) -> None:
-    def other(data: Any) -> None:
-        data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.100"
-        data.PixelData = pydicom.encaps.encapsulate([b"\0\0\1\xb3"] * data.NumberOfFrames)
-        data["PixelData"].is_undefined_length = True
-
-    path = tmp_path / "s.dcm"
-    write_seg(path, source_series(tmp_path / "ct", SHAPE), parts(), "BINARY", change=other)
-    refused(path, "MPEG2 Main Profile / Main Level, which no package we know of reads", UnsupportedError)
-
-
-def test_a_missing_decoder_is_named(shared_data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = shared_data("zoo-pydicom-data/liver_j2k.dcm")
-    from napari_medcnn.io.dicom import seg_pixels
-
-    class Without:
-        is_available = False
-        missing_dependencies = ("pylibjpeg - requires pylibjpeg>=2.0 and pylibjpeg-openjpeg>=2.0",)
-
-    monkeypatch.setattr(seg_pixels, "get_decoder", lambda syntax: Without())
-    refused(path, "JPEG 2000 Image Compression (Lossless Only); a decoder is missing (pylibjpeg", UnsupportedError)
-
-
-# --- pictures and slides ---------------------------------------------------------------------------------------------
-
-
-def test_the_mask_of_an_x_ray_is_a_picture(shared_data: Any) -> None:
-    path = shared_data("zoo-dicom-seg/highdicom/seg_image_cr_binary.dcm")
-    mask = read(path)
-    assert mask.is_picture and not mask.geometry.spacing_known
-    np.testing.assert_array_equal(mask.array[0], pydicom.dcmread(path).pixel_array)
-    assert mask.notes == (
-        "The frames state no position in the patient: opened as a picture, left and right are not stated.",
-    )
-    over = Geometry((1, 16, 16), (1.0, 0.2, 0.2), orientation_known=False)
-    assert read(path, over).geometry == over
-    assert "another size" in read(path, Geometry.picture(16, 17)).notes[-1]
-
-
-def test_the_mask_of_a_slide_is_refused_by_name(shared_data: Any) -> None:
-    path = shared_data("zoo-dicom-seg/highdicom/seg_image_sm_dots.dcm")
-    refused(path, "a segmentation of a microscope slide", UnsupportedError)
-
-
-# --- files of other programs -----------------------------------------------------------------------------------------
-
-
-def from_nrrd(path: Path) -> tuple[np.ndarray, Geometry]:
-    array, head = nrrd.read(str(path), index_order="C")
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(head["space directions"]).T
-    affine[:3, 3] = head["space origin"]
-    assert head["space"] == "left-posterior-superior"
-    return array, Geometry.from_affine(array.shape, affine)
-
-
-@pytest.mark.parametrize(
-    ("seg", "label"),
-    [
-        ("23x38x3/seg/label.seg", "23x38x3/nrrd/label.nrrd"),
-        ("24x38x3/seg/label.seg", "24x38x3/nrrd/label.nrrd"),
-        ("liver.dcm", "liver_seg.nrrd"),
-        ("sparse-labelmap-noppv.dcm", "sparse_labelmap_noppv_seg.nrrd"),
-        ("sparse-labelmap-ppv5.dcm", "sparse_labelmap_ppv5_seg.nrrd"),
-    ],
-)
-def test_equals_the_label_file_that_dcmqi_made_of_it(shared_data: Any, seg: str, label: str) -> None:
-    truth, where = from_nrrd(shared_data("zoo-dicom-seg/dcmqi/" + label))
-    mask = read(shared_data("zoo-dicom-seg/dcmqi/" + seg), where)
-    truth = np.where(truth == 5, 0, truth)  # dcmqi fills missing planes with the padding value, which is no class
-    assert mask.geometry == where
-    np.testing.assert_array_equal(mask.array, truth)
-
-
-def test_layers_hold_what_dcmqi_wrote_as_three_files(shared_data: Any) -> None:
-    header = read_header(shared_data("zoo-dicom-seg/dcmqi/partial_overlaps.dcm"))
-    theirs = [from_nrrd(shared_data(f"zoo-dicom-seg/dcmqi/partial_overlaps-{k}.nrrd")) for k in (1, 2, 3)]
-    items = inspect_seg(header)
-    assert len(items) == 3
-    for item, (truth, where) in zip(items, theirs, strict=True):
-        mask = read_seg(header, item.id, where)
-        assert isinstance(mask, LabelMap) and mask.geometry == where
-        np.testing.assert_array_equal(mask.array, truth)
-
-
-def test_one_liver_in_many_encodings(shared_data: Any) -> None:
-    folder = shared_data("zoo-pydicom-data")
-    for stem, size in (("liver", 512), ("liver_nonbyte_aligned", 510)):
-        truth = pydicom.dcmread(folder / f"{stem}.dcm").pixel_array
-        assert truth.shape == (3, size, size) and int(truth.sum()) == 107098
-        family = [p for p in sorted(folder.glob(f"{stem}*.dcm")) if ("nonbyte" in p.name) == ("nonbyte" in stem)]
-        assert len(family) >= 4
-        for path in family:
-            mask = read(path)
-            np.testing.assert_array_equal(mask.array, truth, err_msg=path.name)
-            assert mask.labels.to_json() == [
-                {"id": 1, "name": "Liver", "colour": [221, 130, 101], "code": "SRT:T-62000"}
-            ]
-
-
-def test_every_segmentation_of_the_zoo_agrees_with_pydicom(shared_data: Any) -> None:
-    seen = 0
-    for path in sorted(shared_data("zoo-dicom-seg").rglob("*")):
-        if not path.is_file() or path.suffix not in (".dcm", ".seg"):
-            continue
-        header = read_header(path)
-        if header.kind != "segmentation":
-            continue
-        data = pydicom.dcmread(path)
-        frames = np.atleast_3d(data.pixel_array) if data.pixel_array.ndim == 3 else data.pixel_array[None]
-        items = inspect_seg(header)
-        if items[0].kind == "other":
-            assert "slide" in items[0].warnings[0]
-            continue
-        masks = [read_seg(header, item.id) for item in items]
-        # as many voxels of classes as there are pixels in all frames
-        assert sum(int(np.count_nonzero(m.array)) for m in masks) == int(np.count_nonzero(frames)), path.name
-        seen += 1
-    assert seen >= 8
-
-
-# --- memory, and damage at random ------------------------------------------------------------------------------------
-
-
-def test_frames_are_unpacked_one_at_a_time(tmp_path: Path) -> None:
-    shape = (16, 256, 256)
-    stack = np.zeros((*shape, 40), bool)
-    stack[:, ::2, ::2] = np.arange(40) < 1
-    for k in range(1, 40):
-        stack[:, 2 * k + 1, :, k] = True
-    path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", shape), stack, "BINARY")
-    header = read_header(path)
-    frames = pydicom.dcmread(path, stop_before_pixels=True).NumberOfFrames
-    assert frames == 640  # 42 MB unpacked
-    del stack
-    tracemalloc.start()
-    mask = read_seg(header, None)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(np.unique(mask.array)) == 41
-    # the result is 1 MB; one plane with its 40 masks, 2.6 MB; the rest is the parsed header
-    assert peak < 20e6
-
-
-def test_dropping_anything_gives_a_named_error_or_a_mask(tmp_path: Path) -> None:
-    sources = source_series(tmp_path / "ct", SHAPE)
-    path = write_seg(tmp_path / "s.dcm", sources, parts(), "BINARY")
-    opened = dropped = 0
-    for keys in _paths(pydicom.dcmread(path)):
-        data = pydicom.dcmread(path)
-        owner = data
-        for tag, number in keys[:-1]:
-            owner = owner[tag].value[number]
-        del owner[keys[-1][0]]
-        target = tmp_path / "dropped.dcm"
-        try:
-            data.save_as(target, enforce_file_format=False)
-        except (AttributeError, ValueError):
-            continue  # pydicom cannot write it without
-        dropped += 1
-        try:
-            header = read_header(target)
-            for item in inspect_seg(header):
-                if item.kind != "other":
-                    mask = read_seg(header, item.id)
-                    assert int(np.asarray(mask.array).max(initial=0)) <= 3
-                    opened += 1
-                else:
-                    assert item.report.refused[0].startswith("dropped.dcm: ")
-        except InputError as error:
-            assert str(error).startswith("dropped.dcm: ")
-    assert dropped > 100 and opened > 50
-
-
-def _paths(data: pydicom.Dataset, depth: int = 0) -> list[list[tuple[Any, int]]]:
-    """Return the way to every element, following the first item of each sequence."""
-    found = []
-    for element in data:
-        found.append([(element.tag, 0)])
-        if element.VR == "SQ" and len(element.value) and depth < 3:
-            found += [[(element.tag, 0), *rest] for rest in _paths(element.value[0], depth + 1)]
-    return found
