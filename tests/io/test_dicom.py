@@ -1,4 +1,4 @@
-"""DICOM: plain series exact against SimpleITK, irregular ones refused by name."""
+"""DICOM through the one way in: plain series exact against SimpleITK, irregular ones split, asked about or refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import GeometryError, IncompleteFileError, InputError, MedcnnError, UnsupportedError
+from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputError, MedcnnError, UnsupportedError
 from napari_medcnn.io.read import inspect, read
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -154,43 +154,70 @@ def test_row_18_two_series_are_listed_and_never_merged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "odd_shape"),
     [
-        ({2: set_to(ImageOrientationPatient=[1.0, 0, 0, 0, 0, -1])}, "different orientations"),
-        ({2: set_to(PixelSpacing=[0.8, 0.9])}, "differ in pixel spacing"),
-        ({2: set_to(PixelSpacing=None)}, "some of its images state"),
-        ({2: set_to(Rows=4, PixelData=bytes(48))}, "differ in size"),
+        ({2: set_to(ImageOrientationPatient=[1.0, 0, 0, 0, 0, -1])}, (1, 8, 6)),
+        ({2: set_to(PixelSpacing=[0.8, 0.9])}, (1, 8, 6)),
+        ({2: set_to(PixelSpacing=None)}, (1, 8, 6)),
+        ({2: set_to(Rows=4, PixelData=bytes(48))}, (1, 4, 6)),
     ],
 )
-def test_row_19_mixtures_are_refused_by_name(tmp_path: Path, change, words: str) -> None:
+def test_row_19_mixtures_are_separate_items(tmp_path: Path, change, odd_shape) -> None:
+    """The odd slice is an item of its own, and what it leaves behind is a stack with a gap, named."""
     folder = series(tmp_path / "s", change)
-    (item,) = inspect(folder).items
-    assert item.kind == "other"
-    assert words in item.warnings[0]
-    with pytest.raises(UnsupportedError, match=words):
+    found = inspect(folder)
+    (odd,) = [i for i in found.items if len(i.files) == 1]
+    (rest,) = [i for i in found.items if len(i.files) == 4]
+    assert odd.shape == odd_shape
+    assert odd.id != rest.id and odd.series_uid == rest.series_uid == SERIES
+    with pytest.raises(InputError, match="several images here; choose one"):
         read(folder)
+    with pytest.raises(ConsentNeededError, match=r"5\.00 mm between slices 2 and 3"):
+        read(folder, rest.id)
+    assert read(folder, odd.id).array.shape == odd_shape
 
 
-def test_row_19_time_points_in_one_series_are_not_stacked(tmp_path: Path) -> None:
+def test_row_19_time_points_in_one_series_are_4d(tmp_path: Path) -> None:
     folder = series(tmp_path / "s", set_to(TemporalPositionIdentifier=1))
+    later = (STORED[::-1] // 2).astype(np.int16)
     for k in range(5):
-        slice_file(folder / f"t{k}.dcm", k, set_to(TemporalPositionIdentifier=2))
-    with pytest.raises(UnsupportedError, match=r"TemporalPositionIdentifier.*4D"):
-        read(folder)
+        slice_file(folder / f"t{k}.dcm", k, set_to(TemporalPositionIdentifier=2, PixelData=later[k].tobytes()))
+    volume = read(folder)
+    assert volume.axes == "tzyx"
+    np.testing.assert_array_equal(volume.array, np.stack([STORED, later]).astype(int) * 2 - 1024)
+    np.testing.assert_allclose(volume.geometry.spacing_mm, (2.5, 0.8, 0.7), atol=1e-6)
 
 
-def test_row_20_copies_are_refused_by_name(tmp_path: Path) -> None:
+def test_row_20_equal_copies_are_dropped_with_a_note(tmp_path: Path) -> None:
     folder = series(tmp_path / "s")
     (folder / "copy.dcm").write_bytes((folder / "f3.dcm").read_bytes())
-    with pytest.raises(GeometryError, match=r"1 of 6.*duplicated"):
+    volume = read(folder)
+    np.testing.assert_array_equal(volume.array, STORED.astype(int) * 2 - 1024)
+    assert any("cop" in note for note in volume.notes)
+    assert len(inspect(folder).items[0].files) == 6
+
+
+def test_row_20_differing_slices_at_one_place_are_asked_about(tmp_path: Path) -> None:
+    folder = series(tmp_path / "s")
+    other = (STORED[2] + 7).astype(np.int16)
+    slice_file(folder / "other.dcm", 2, set_to(InstanceNumber=200, PixelData=other.tobytes()))
+    with pytest.raises(ConsentNeededError) as asked:
         read(folder)
+    assert asked.value.asks == "duplicates"
+    assert inspect(folder).items[0].report.asks == "duplicates"
+    for choice, plane in (("first", STORED[2]), ("last", other)):
+        volume = read(folder, consent=Consent(duplicates=choice))
+        np.testing.assert_array_equal(volume.array[2], plane.astype(int) * 2 - 1024)
+        np.testing.assert_array_equal(volume.array[[0, 1, 3, 4]], STORED[[0, 1, 3, 4]].astype(int) * 2 - 1024)
+        assert volume.source["consent"] == {"duplicates": choice}
 
 
 def test_row_21_a_missing_slice_is_named_with_its_place(tmp_path: Path) -> None:
     folder = series(tmp_path / "s")
     (folder / "f6.dcm").unlink()  # slice 2
-    with pytest.raises(GeometryError, match=r"5\.00 mm between slices 2 and 3.*2\.50 mm is usual"):
+    with pytest.raises(ConsentNeededError, match=r"5\.00 mm between slices 2 and 3.*2\.50 mm is usual") as asked:
         read(folder)
+    assert asked.value.asks == "resample"
     assert inspect(folder).items[0].geometry is None
     volume = read(folder, consent=Consent(resample=True))
     np.testing.assert_array_equal(volume.array[[0, 1, 3, 4]], (STORED[[0, 1, 3, 4]].astype(int) * 2 - 1024))
@@ -202,7 +229,7 @@ def test_row_21_a_missing_slice_is_named_with_its_place(tmp_path: Path) -> None:
 def test_row_22_a_tilt_is_refused_with_its_angle(tmp_path: Path) -> None:
     slide = np.tan(np.radians(18)) * 2.5
     folder = series(tmp_path / "s", {k: moved(slide * k * TURN[:, 1]) for k in range(5)})
-    with pytest.raises(GeometryError, match=r"tilted by 18\.0°"):
+    with pytest.raises(ConsentNeededError, match=r"18\.0°"):
         read(folder)
     volume = read(folder, consent=Consent(resample=True))
     np.testing.assert_allclose(volume.geometry.spacing_mm, (2.5, 0.8, 0.7), atol=1e-4)
@@ -218,23 +245,28 @@ def test_row_22_a_tilt_is_refused_with_its_angle(tmp_path: Path) -> None:
 
 
 def test_row_22_real_tilt(shared_data) -> None:
-    with pytest.raises(GeometryError, match=r"tilted by 18\.5°"):
+    with pytest.raises(ConsentNeededError, match=r"18\.5°"):
         read(shared_data("zoo-ct-tilt/Philips_S2010"))
 
 
-def test_rows_23_and_24_mosaic_and_multi_frame(tmp_path: Path) -> None:
-    mosaic = series(tmp_path / "m", set_to(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), 2)
-    with pytest.raises(UnsupportedError, match="mosaic"):
-        read(mosaic)
+def test_row_24_a_multi_frame_file_is_a_stack_of_its_frames(tmp_path: Path) -> None:
+    """A classic multi-frame file (secondary capture) states no place for its frames: they are shown, sides unknown."""
     frames = slice_file(tmp_path / "f.dcm", 0, set_to(NumberOfFrames=2, PixelData=STORED[:2].tobytes()))
-    with pytest.raises(UnsupportedError, match="multi-frame"):
-        read(frames)
+    volume = read(frames)
+    np.testing.assert_array_equal(volume.array.reshape(2, 8, 6), STORED[:2].astype(int) * 2 - 1024)
 
 
-def test_row_19_real_4d_is_refused(shared_data) -> None:
-    items = [i for i in inspect(shared_data("zoo-nih-ge-4d")).items if i.modality == "MR"]
-    assert items
-    assert all(i.kind == "other" and "4D" in i.warnings[0] for i in items)
+def test_row_23_real_mosaics_have_their_slices(shared_data) -> None:
+    """Sizes as dcm2niix gives them (folder's README); grid and voxels are compared with its files in tests/zoo."""
+    items = [i for i in inspect(shared_data("zoo-orientation-mosaic")).items if i.modality == "MR"]
+    assert sorted(i.shape for i in items) == [(2, 35, 64, 64), (2, 35, 64, 64), (2, 36, 86, 86)]
+
+
+def test_row_19_real_4d_opens_as_4d(shared_data) -> None:
+    """GE functional MRI: dcm2niix gives 64 x 64 x 15 voxels and 10 time points of 5 mm slices (folder's README)."""
+    found = inspect(shared_data("zoo-nih-ge-4d"))
+    timed = [i for i in found.items if i.axes == "tzyx"]
+    assert (10, 15, 64, 64) in [i.shape for i in timed]
 
 
 def test_row_25_monochrome1_keeps_values(tmp_path: Path) -> None:
@@ -261,9 +293,13 @@ def test_rows_8_and_9_spacing_is_never_invented(tmp_path: Path, change, words: s
         assert any(words in note for note in volume.notes)
 
 
-def test_slices_without_a_position_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(GeometryError, match="where its slice lies"):
-        read(series(tmp_path / "s", {3: set_to(ImagePositionPatient=None)}))
+def test_a_slice_without_a_position_is_an_image_of_its_own(tmp_path: Path) -> None:
+    folder = series(tmp_path / "s", {3: set_to(ImagePositionPatient=None)})
+    lost, rest = sorted(inspect(folder).items, key=lambda item: len(item.files))
+    assert (len(lost.files), len(rest.files)) == (1, 4)
+    assert not read(folder, lost.id).geometry.orientation_known
+    with pytest.raises(ConsentNeededError, match="between slices 3 and 4"):
+        read(folder, rest.id)
 
 
 def test_rescale_of_each_slice(tmp_path: Path) -> None:
@@ -294,7 +330,7 @@ def test_row_29_dicom_without_an_image(tmp_path: Path) -> None:
     folder = series(tmp_path / "s")
     (folder / "sr.dcm").write_bytes(report.read_bytes())
     assert read(folder).array.shape == (5, 8, 6)
-    assert inspect(folder).skipped == (("sr.dcm", "no image in this file"),)
+    assert inspect(folder).skipped == (("sr.dcm", "no image in this file: the header of an image, without its pixels"),)
 
 
 def test_rows_1_and_5_cut_or_lying_files(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tiny_packages import AFFINE, nifti, nifti_mask, photo
 
 ITEM_KEYS = [
     "id", "kind", "axes", "shape", "dtype", "spacing_mm", "affine_lps", "orientation", "modality", "series_uid",
-    "warnings",
+    "warnings", "report",
 ]  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def test_info_of_a_volume_is_the_contracts_shape(tmp_path: Path) -> None:
     np.testing.assert_allclose(item["affine_lps"], np.diag([-1, -1, 1, 1]) @ AFFINE, atol=1e-5)
     assert item["orientation"] == "LSA"  # of RAS: x runs to Left, y to Superior, z to Anterior
     assert item["warnings"] == []
+    assert item["report"] == {"found": [], "assumed": [], "refused": [], "asks": ""}
 
 
 def test_info_of_a_picture_states_no_size_in_mm(tmp_path: Path) -> None:

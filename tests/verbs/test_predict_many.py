@@ -254,8 +254,8 @@ def test_a_folder_of_many_files_is_looked_at_once(
     for n in range(6):
         photo(tmp_path / "in" / f"{n}.png", seed=n)
     looked, opened = [], []
-    real_look, real_open = read._look, packages.read_package
-    monkeypatch.setattr(read, "_look", lambda path: looked.append(path) or real_look(path))
+    real_look, real_open = read.scan_steps, packages.read_package
+    monkeypatch.setattr(read, "scan_steps", lambda paths: looked.extend(paths) or real_look(paths))
     monkeypatch.setattr(predict_many.predict, "read_package", lambda path: opened.append(path) or real_open(path))
     done = run([tmp_path / "in"], photo_model, tmp_path / "out", engine)
     assert done.failed == 0 and len(done.report["cases"]) == 6
@@ -273,7 +273,7 @@ def test_a_dicom_series_in_a_folder_is_read_from_its_own_files(
     found = inspect(folder)
     items = [i for i in found.items if i.kind == "volume"][:4]
     assert items
-    agreed = Consent(resample=True)
+    agreed = Consent(resample=True, duplicates="first")
     for item in items:
         one, other = read_item(found, item, agreed), read_volume(folder, item.id, agreed)
         np.testing.assert_array_equal(one.array, other.array)

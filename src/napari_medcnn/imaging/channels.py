@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import GeometryError, InputError
@@ -62,6 +63,10 @@ def combine(volumes: Sequence[Volume], names: Sequence[str] = ()) -> Volume:
         rest = "" if inside > 0.999 else f"; it covers {inside:.0%} of it, its smallest value stands for the rest"
         notes.append(f"{name} was resampled onto the grid of {called[0]}{rest}.")
     notes += [note for volume in volumes[1:] for note in volume.notes if note not in notes]
+    said = [v.report for v in volumes]
+    agreed: dict[str, Any] = {}
+    for volume in reversed(volumes):
+        agreed |= volume.source.get("consent") or {}
     units = {v.value_unit for v in volumes}
     paths = [str(v.source.get("path") or "") for v in volumes]
     return Volume(
@@ -73,8 +78,14 @@ def combine(volumes: Sequence[Volume], names: Sequence[str] = ()) -> Volume:
         value_unit=units.pop() if len(units) == 1 else "",
         channel_names=called,
         notes=tuple(notes),
-        source={"path": "|".join(paths), "item": ""} if all(paths) else {},
+        source={"path": "|".join(paths), "item": "", **({"consent": agreed} if agreed else {})} if all(paths) else {},
+        report=Report(_once(r.found for r in said), _once(r.assumed for r in said), _once(r.refused for r in said)),
+        frame_of_reference=first.frame_of_reference,
     )
+
+
+def _once(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for part in parts for text in part))
 
 
 def _onto(name: str, volume: Volume, first: str, grid: Geometry) -> tuple[npt.NDArray[Any], float]:

@@ -125,7 +125,7 @@ class Found:
         listed = "; ".join(f"{i.id} ({i.title}, {'x'.join(map(str, i.shape)) or i.kind})" for i in self.items[:12])
         more = f"; and {len(self.items) - 12} more" if len(self.items) > 12 else ""
         problem = "several images" if item_id is None else f"no image {plain(item_id)!r}"
-        raise InputError(f"{shown(self.path)}: {problem} in this folder; choose one: {listed}{more}")
+        raise InputError(f"{shown(self.path)}: {problem} here; choose one: {listed}{more}")
 
 
 def plain(text: object, limit: int = 80) -> str:

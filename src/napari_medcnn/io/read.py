@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from napari_medcnn.core.consent import NONE, Consent
+from napari_medcnn.core.events import Preview, Progress
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
-from napari_medcnn.io.dicom import series as dicom
-from napari_medcnn.io.found import Found, Item, plain, shown
-from napari_medcnn.io.metaimage import inspect_metaimage, read_metaimage
-from napari_medcnn.io.nifti import inspect_nifti, read_nifti
-from napari_medcnn.io.nrrd import inspect_nrrd, read_nrrd
-from napari_medcnn.io.pictures import inspect_picture, read_picture
-from napari_medcnn.io.sniff import Format, describe_unknown, sniff
+from napari_medcnn.io.dicom import items as dicom
+from napari_medcnn.io.folder import scan_steps
+from napari_medcnn.io.formats import READS, read_file
+from napari_medcnn.io.found import Found, Item, shown
+from napari_medcnn.io.sniff import describe_unknown, sniff
 
 _MAX_LABEL = 65535
 #: More ids than this are not classes but noise; they stay without names.
 _MAX_NAMED = 4096
-#: More files than this in one folder are not walked; the rest is counted as skipped.
-_MAX_FILES = 200_000
+
+T = TypeVar("T")
+#: Pauses while it works, and ends with an image; closing it stops the work.
+Reading = Generator[Progress | Preview, None, Volume | LabelMap]
 
 
 def inspect(path: Path | str) -> Found:
     """Return what a file or folder holds, from headers only.
 
-    A folder is walked with its subfolders; DICOM files become one item per series, other files one each, named by
+    A folder is walked with its subfolders; DICOM files become one item per image, other files one each, named by
     their path in the folder.  What cannot be read is in `Found.skipped` with the reason.
 
     Raises
@@ -41,9 +42,7 @@ def inspect(path: Path | str) -> Found:
     InputError
         Nothing is there, it cannot be read, or it holds no image.
     """
-    path = Path(path)
-    found, _ = _look(path)
-    return found
+    return _end_of(scan_steps([Path(path)]))
 
 
 def read(path: Path | str, item: str | None = None, consent: Consent = NONE) -> Volume | LabelMap:
@@ -62,34 +61,59 @@ def read(path: Path | str, item: str | None = None, consent: Consent = NONE) -> 
     ------
     InputError
         Missing, empty, cut, damaged, larger than memory, or several items and none named (they are listed).
+    ConsentNeededError
+        It opens only with a consent that was not given; `asks` names it.
     UnsupportedError
         Recognised and not read; the message says what does.
     GeometryError
-        The grid is singular; or irregular, without consent to resample.
+        The grid is singular, or cannot be made even.
     """
-    volume, labels = _load(Path(path), item, consent)
+    return _end_of(read_steps(Path(path), item, consent))
+
+
+def read_steps(path: Path, item: str | None = None, consent: Consent = NONE) -> Reading:
+    """Read as `read` does, with progress and perhaps a first picture."""
+    if not path.is_dir() and sniff(path) != "dicom":
+        volume, labels = _load(path, item, consent)
+        volume = _sourced(volume, path, item or "", consent)
+        return volume if labels is None else _as_labels(volume, labels)
+    found = yield from scan_steps([path])
+    return (yield from found_steps(found, found.item(item), consent))
+
+
+def found_steps(found: Found, item: Item, consent: Consent = NONE) -> Reading:
+    """Read one item of what was found, without looking at the rest of its folder again; pauses as `read_steps`."""
+    if isinstance(item.basis, dicom.Basis):
+        value = yield from dicom.read_steps(item, consent)
+        return _sourced(value, found.path, item.id, consent)
+    volume, labels = _load(item.files[0] if item.files else found.path, item.id, consent)
+    volume = _sourced(volume, found.path, item.id, consent)
     return volume if labels is None else _as_labels(volume, labels)
+
+
+def read_found(found: Found, item: Item, consent: Consent = NONE) -> Volume | LabelMap:
+    """Return one item of what was found, as `read`; errors too, and if a file changed since it was looked at."""
+    return _end_of(found_steps(found, item, consent))
 
 
 def read_volume(path: Path | str, item: str | None = None, consent: Consent = NONE) -> Volume:
     """Return the image as a `Volume` whatever it says of itself; arguments and errors as `read`."""
-    return _load(Path(path), item, consent)[0]
+    path = Path(path)
+    if not path.is_dir() and sniff(path) != "dicom":
+        return _sourced(_load(path, item, consent)[0], path, item or "", consent)
+    found = inspect(path)
+    return read_item(found, found.item(item), consent)
 
 
 def read_item(found: Found, item: Item, consent: Consent = NONE) -> Volume:
-    """Return one item of what `inspect` found, without looking at the rest of its folder again; errors as `read`."""
-    if not found.path.is_dir() or not item.files:
-        return read_volume(found.path, item.id, consent)
-    if len(item.files) == 1 and sniff(item.files[0]) != "dicom":
-        layer = item.id.rpartition(":")[2] if ":layer-" in item.id else None
-        return _sourced(_load(item.files[0], layer, consent)[0], found.path, item.id)
-    series, _ = dicom.gather(item.files)
-    if item.id not in series:
-        return read_volume(found.path, item.id, consent)
-    return _sourced(dicom.read_series(series[item.id], consent), found.path, item.id)
+    """Return one item of what was found as a `Volume` whatever it says of itself; errors as `read_found`."""
+    if isinstance(item.basis, dicom.Basis):
+        return _sourced(_as_volume(_end_of(dicom.read_steps(item, consent))), found.path, item.id, consent)
+    volume, _ = _load(item.files[0] if item.files else found.path, item.id, consent)
+    return _sourced(volume, found.path, item.id, consent)
 
 
-def read_labels(path: Path | str, item: str | None = None) -> LabelMap:
+def read_labels(path: Path | str, item: str | None = None, consent: Consent = NONE) -> LabelMap:
     """Return a mask: whole numbers of 0 and up, with the names and colours its file carries.
 
     A palette picture gives its palette numbers; a colour picture only if it is grey.  The array is the caller's own,
@@ -100,8 +124,35 @@ def read_labels(path: Path | str, item: str | None = None) -> LabelMap:
     InputError
         As `read`; or the values are fractions, negative, above 65535, or more than 3D.
     """
-    volume, labels = _load(Path(path), item, consent=NONE, as_ids=True)
-    return _as_labels(volume, labels or LabelSet())
+    path = Path(path)
+    if not path.is_dir() and sniff(path) != "dicom":
+        volume, labels = _load(path, item, consent, as_ids=True)
+        return _as_labels(_sourced(volume, path, item or "", consent), labels or LabelSet())
+    found = inspect(path)
+    chosen = found.item(item)
+    if isinstance(chosen.basis, dicom.Basis):
+        value = read_found(found, chosen, consent)
+        return value if isinstance(value, LabelMap) else _as_labels(value, LabelSet())
+    volume, labels = _load(chosen.files[0], chosen.id, consent, as_ids=True)
+    return _as_labels(_sourced(volume, path, chosen.id, consent), labels or LabelSet())
+
+
+def _end_of(steps: Generator[object, None, T]) -> T:
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+
+
+def _as_volume(value: Volume | LabelMap) -> Volume:
+    if isinstance(value, Volume):
+        return value
+    return Volume(
+        value.array, value.geometry, name=value.name, notes=value.notes, source=value.source, report=value.report,
+        frame_of_reference=value.frame_of_reference,
+    )  # fmt: skip
 
 
 def _as_labels(volume: Volume, labels: LabelSet) -> LabelMap:
@@ -117,7 +168,10 @@ def _as_labels(volume: Volume, labels: LabelSet) -> LabelMap:
     ids, note = _ids(volume.name, array)
     notes += [note] if note else []
     labels = named(labels, ids)
-    return LabelMap(ids, volume.geometry, labels, volume.name, tuple(notes), dict(volume.source))
+    return LabelMap(
+        ids, volume.geometry, labels, volume.name, tuple(notes), dict(volume.source), volume.report,
+        volume.frame_of_reference,
+    )  # fmt: skip
 
 
 def named(labels: LabelSet, ids: Array) -> LabelSet:
@@ -153,138 +207,22 @@ def _ids(name: str, array: Array) -> tuple[Array, str]:
 
 
 def _load(path: Path, item: str | None, consent: Consent, as_ids: bool = False) -> tuple[Volume, LabelSet | None]:
-    """Return the image and, if the file is a mask, its classes."""
-    if path.is_dir():
-        chosen, series = _choose(path, item)
-        if chosen.id in series:
-            return _sourced(dicom.read_series(series[chosen.id], consent), path, chosen.id), None
-        layer = chosen.id.rpartition(":")[2] if ":layer-" in chosen.id else None
-        volume, names = _load(chosen.files[0], layer, consent, as_ids)
-        return _sourced(volume, path, chosen.id), names
-    kind = sniff(path)
-    labels: LabelSet | None = None
-    if kind is None:
-        raise UnsupportedError(f"{shown(path)}: {describe_unknown(path)}; {_READS}")
-    if kind == "dicom":
-        series, skipped = dicom.gather([path])
-        if not series:
-            raise UnsupportedError(_named(path, skipped[0][1]))
-        volume = dicom.read_series(next(iter(series.values())), consent)
-    elif kind == "nifti":
-        volume, note, is_mask = read_nifti(path, consent)
-        labels = LabelSet.from_json(note.get("labels", [])) if is_mask and volume.axes == "zyx" else None
-    elif kind == "nrrd":
-        volume, labels = read_nrrd(path, item, consent)
-    elif kind == "metaimage":
-        volume, labels = read_metaimage(path, consent)
-    else:
-        volume, labels = read_picture(path, kind, as_ids)
-    return _sourced(volume, path, item or ""), labels
-
-
-_READS = "NIfTI, NRRD, MetaImage, DICOM, PNG, JPEG, TIFF and BMP are read"
-
-
-def _named(path: Path, reason: str) -> str:
-    return reason if reason.startswith(shown(path)) else f"{shown(path)}: {reason}"
-
-
-def _sourced(volume: Volume, path: Path, item: str) -> Volume:
-    return replace(volume, source={"path": os.fspath(path), "item": item})
-
-
-def _choose(path: Path, item: str | None) -> tuple[Item, dicom.Series]:
-    found, series = _look(path)
-    if item is None and len(found.items) == 1:
-        return found.items[0], series
-    for candidate in found.items:
-        if candidate.id == item:
-            return candidate, series
-    listed = "; ".join(f"{i.id} ({i.title}, {'x'.join(map(str, i.shape)) or i.kind})" for i in found.items[:12])
-    more = f"; and {len(found.items) - 12} more" if len(found.items) > 12 else ""
-    problem = "several images" if item is None else f"no image {plain(item)!r}"
-    raise InputError(f"{shown(path)}: {problem} in this folder; choose one: {listed}{more}")
-
-
-def _look(path: Path) -> tuple[Found, dicom.Series]:
-    if not path.exists():
-        raise InputError(f"{shown(path)}: nothing is there; check the path")
-    if path.is_dir():
-        return _look_into(path)
+    """Return the image of a file that is not DICOM and, if it is a mask, its classes."""
     kind = sniff(path)
     if kind is None:
-        raise UnsupportedError(f"{shown(path)}: {describe_unknown(path)}; {_READS}")
+        raise UnsupportedError(f"{shown(path)}: {describe_unknown(path)}; {READS}")
     if kind == "dicom":
-        series, skipped = dicom.gather([path])
-        if not series:
-            raise UnsupportedError(_named(path, skipped[0][1]))
-        return Found(path, tuple(dicom.inspect_series(uid, s) for uid, s in series.items())), series
-    return Found(path, _items_of(path, kind)), {}
+        raise InputError(f"{shown(path)}: it changed since it was looked at; open it again")
+    return read_file(path, kind, item, consent, as_ids)
 
 
-def _items_of(path: Path, kind: Format) -> tuple[Item, ...]:
-    if kind == "nifti":
-        return inspect_nifti(path)
-    if kind == "nrrd":
-        return inspect_nrrd(path)
-    if kind == "metaimage":
-        return inspect_metaimage(path)
-    return inspect_picture(path, kind)
+V = TypeVar("V", bound=Volume | LabelMap)
 
 
-def _look_into(folder: Path) -> tuple[Found, dicom.Series]:
-    skipped: list[tuple[str, str]] = []
-    items: list[Item] = []
-    dicom_files: list[Path] = []
-    for path in _walk(folder, skipped):
-        name = path.relative_to(folder).as_posix()
-        try:
-            kind = sniff(path)
-            if kind == "dicom":
-                dicom_files.append(path)
-            elif kind is None:
-                skipped.append((name, describe_unknown(path)))
-            else:
-                own = _items_of(path, kind)
-                items += [replace(i, id=name if len(own) == 1 else f"{name}:{i.id}") for i in own]
-        except InputError as error:
-            skipped.append((name, str(error)))
-    series, left = dicom.gather(dicom_files)
-    skipped += [(p.relative_to(folder).as_posix(), reason) for p, reason in left]
-    items = [dicom.inspect_series(uid, s) for uid, s in sorted(series.items())] + items
-    if not items:
-        first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InputError(
-            f"{shown(folder)}: no image in this folder ({len(skipped)} other files{plain(first, 160)}); {_READS}"
-        )
-    return Found(folder, tuple(items), tuple(skipped)), series
+def _sourced(value: V, path: Path, item: str, consent: Consent) -> V:
+    """Return the image with where it came from and what was agreed to for it."""
+    agreed = {"consent": consent.to_json()} if consent != NONE else {}
+    return replace(value, source={"path": os.fspath(path), "item": item, **agreed})
 
 
-def _walk(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:
-    """Yield plain files in order of name; links out of the folder, sockets and unreadable folders are skipped."""
-
-    def refused(error: OSError) -> None:
-        skipped.append((plain(error.filename), f"cannot be read ({error.strerror})"))
-
-    real, count = folder.resolve(), 0
-    for root, folders, names in os.walk(folder, onerror=refused):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(root) / name
-            count += 1
-            if count > _MAX_FILES:
-                skipped.append(("...", f"more than {_MAX_FILES} files; the rest was not looked at"))
-                return
-            try:
-                plain_file = stat.S_ISREG(path.stat().st_mode)
-                inside = not path.is_symlink() or path.resolve().is_relative_to(real)
-            except OSError as error:
-                refused(error)
-                continue
-            if not plain_file or not inside:
-                skipped.append((plain(name), "not a plain file in this folder"))
-            else:
-                yield path
-
-
-__all__ = ["inspect", "read", "read_item", "read_labels", "read_volume"]
+__all__ = ["found_steps", "inspect", "read", "read_found", "read_item", "read_labels", "read_steps", "read_volume"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 from napari_medcnn.core.events import Cancel, Event, Events, Failed, Result
 from napari_medcnn.errors import Cancelled, InputError, MedcnnError
 
 P = ParamSpec("P")
+T = TypeVar("T")
 #: Events of a part of the work; the generator's own return value is what the part made.
 Steps = Generator[Event, None, Any]
 
@@ -44,6 +45,19 @@ def stop_if(cancel: Cancel) -> None:
     """Raise `Cancelled` once somebody asked to stop."""
     if cancel.is_set():
         raise Cancelled("Stopped; nothing was changed.")
+
+
+def stoppable(work: Generator[Event, None, T], cancel: Cancel) -> Generator[Event, None, T]:
+    """Pass on the events of reading, look between them whether to stop, and return its value; closing closes it."""
+    try:
+        while True:
+            stop_if(cancel)
+            yield next(work)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        work.close()
 
 
 def relay(events: Events) -> Steps:
