@@ -10,8 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from cases import SHARED_DATA  # noqa: E402
+from zoo.rows import FINE  # noqa: E402
 from zoo.summary import counts, write_page  # noqa: E402
-from zoo.table import FINE, all_rows  # noqa: E402
+from zoo.table import all_rows  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:

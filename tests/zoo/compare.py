@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from zoo.oracle_files import Other
 #: How far a plane may lie from its grid: headers round positions; a hundredth of the gap is what highdicom allows, too.
 PLACE_MM = 0.02
 PLACE_SHARE = 0.01
-#: Lossy decoders differ by rounding; more than this share of the range of values is another picture.
-LOSSY_SHARE = 0.004
 
 
 @dataclass
@@ -30,13 +28,15 @@ class Match:
     near: bool = False
 
 
-def bound_of(reference: np.ndarray, lossy: bool) -> float:
-    """Return the largest difference that counts as equal."""
+def bound_of(reference: np.ndarray, share: float = 0.0) -> float:
+    """Return the largest difference that counts as equal; with a share of the range, the largest mean difference.
+
+    Lossy decoders differ by rounding, and at edges in how they widen colours; more is another picture.
+    """
     if reference.size == 0:
         return 0.0
-    if lossy:
-        low, high = float(np.min(reference)), float(np.max(reference))
-        return max(2.0, LOSSY_SHARE * (high - low))
+    if share:
+        return max(1.0, share * float(np.ptp(reference.astype(np.float64))))
     if reference.dtype.kind == "f":
         return 1e-6 * max(1.0, float(np.max(np.abs(reference[np.isfinite(reference)]), initial=0.0)))
     return 0.0
@@ -53,8 +53,10 @@ def difference(ours: np.ndarray, reference: np.ndarray) -> float:
     return float("inf") if np.isnan(gap).any() else float(gap.max(initial=0.0))
 
 
-def palette_difference(ours: np.ndarray, reference: np.ndarray) -> float:
-    """As `difference`; colours of a 16-bit table may be kept at their eight highest bits."""
+def plane_difference(ours: np.ndarray, reference: np.ndarray, share: float) -> float:
+    """As `difference`, lossy ones on average; colours of a 16-bit table may be kept at their eight highest bits."""
+    if share and ours.shape == reference.shape:
+        return float(np.abs(ours.astype(np.float64) - reference).mean())
     gap = difference(ours, reference)
     if gap and ours.dtype == np.uint8 and reference.dtype == np.uint16 and reference.ndim == 3:
         return difference(ours, reference >> 8)
@@ -76,14 +78,22 @@ def _planes(volume: Volume | LabelMap) -> np.ndarray:
 class Placement:
     """The planes of one series or file, to be found in one or several volumes, each exactly once."""
 
-    def __init__(self, frames: list[Frame], lossy: bool) -> None:
-        self.frames, self.lossy = frames, lossy
+    def __init__(self, frames: list[Frame], share: float = 0.0) -> None:
+        self.frames, self.share = frames, share
         self.left = dict(enumerate(frames))
         self.nearest: dict[int, str] = {}
+        self.suv: float | None = None
 
     def into(self, volume: Volume, match: Match) -> None:
         """Find what lies in `volume`; every plane of the volume must be met."""
         planes = _planes(volume)
+        if "SUV" in volume.value_unit:
+            if self.suv is None:
+                match.faults.append("SUV is claimed and cannot be worked out from the header")
+                return
+            self.frames = [replace(f, pixels=f.pixels * self.suv) for f in self.frames]
+            self.left = {key: self.frames[key] for key in self.left}
+            self.suv = 1.0
         hit = np.zeros(planes.shape[:2], bool)
         if volume.geometry.orientation_known:
             self._by_place(volume, planes, hit, match)
@@ -110,10 +120,10 @@ class Placement:
     def _take(
         self, key: int, frame: Frame, planes: np.ndarray, hit: np.ndarray, k: int, match: Match, far: float
     ) -> None:
-        bound = bound_of(frame.pixels, self.lossy)
+        bound = bound_of(frame.pixels, self.share)
         best = float("inf")
         for t in range(len(planes)):
-            gap = palette_difference(planes[t, k], frame.pixels)
+            gap = plane_difference(planes[t, k], frame.pixels, self.share)
             best = min(best, gap)
             if gap > bound:
                 continue
@@ -132,8 +142,8 @@ class Placement:
         for index, (key, frame) in enumerate(list(self.left.items())):
             if index >= len(flat):
                 break
-            gap = palette_difference(flat[index], frame.pixels)
-            if gap > bound_of(frame.pixels, self.lossy):
+            gap = plane_difference(flat[index], frame.pixels, self.share)
+            if gap > bound_of(frame.pixels, self.share):
                 self.nearest[key] = f"values differ by {gap:.6g}"
                 continue
             met[index] = True
@@ -174,7 +184,7 @@ def against(volume: Volume | LabelMap, other: Other) -> Match:
         match.value = complex_difference(ours, theirs)
     else:
         match.value = difference(ours, _fit(theirs, ours.shape))
-    if not match.near and match.value > bound_of(theirs, other.lossy):
+    if not match.near and match.value > bound_of(theirs):
         match.faults.append(f"values differ by {match.value:.6g} (ours {ours.shape}, {other.reader} {theirs.shape})")
     geometry = volume.geometry
     if other.affine is not None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from pydicom.dataset import Dataset
+from scipy.ndimage import binary_dilation
+from skimage.draw import polygon2mask
 
 from napari_medcnn.core.volume import LabelMap
 from zoo.compare import PLACE_MM, Match
@@ -28,9 +31,8 @@ def segments(content: Content) -> dict[int, list[tuple[Frame, np.ndarray]]]:
     return out
 
 
-def against_segments(masks: list[LabelMap], content: Content) -> Match:
+def against_segments(masks: list[LabelMap], content: Content, match: Match) -> None:
     """Every set pixel of every segment is in exactly the mask that carries its number, and no voxel more."""
-    match = Match()
     for number, planes in segments(content).items():
         meant = sum(int(plane.sum()) for _, plane in planes)
         got, met = 0, 0
@@ -43,7 +45,6 @@ def against_segments(masks: list[LabelMap], content: Content) -> Match:
         match.placed += len(planes)
         if (got, met) != (meant, meant):
             match.faults.append(f"segment {number}: {meant} pixels set, ours {got}, {met} of them in place")
-    return match
 
 
 def _met(here: np.ndarray, mask: LabelMap, frame: Frame, plane: np.ndarray, match: Match) -> int:
@@ -64,3 +65,39 @@ def _met(here: np.ndarray, mask: LabelMap, frame: Frame, plane: np.ndarray, matc
     inside = np.all((nearest >= 0) & (nearest < here.shape), axis=1)
     nearest = nearest[inside]
     return int(here[nearest[:, 0], nearest[:, 1], nearest[:, 2]].sum())
+
+
+def against_structures(mask: LabelMap, data: Dataset, scans: list[Frame]) -> Match:
+    """Each region's polygons, filled by scikit-image on the scan's own planes, differ from ours at their edges only."""
+    match = Match(near=True)
+    regions = [int(r.ROINumber) for r in data.StructureSetROISequence]
+    contours = {int(c.ReferencedROINumber): c.get("ContourSequence") or [] for c in data.ROIContourSequence}
+    off = 0
+    for number in regions:
+        for frame in scans:
+            meant, edge = _filled(contours.get(number, []), frame)
+            index = np.rint(mask.geometry.lps_to_index(frame.position)).astype(int)
+            here = mask.array[index[0]] == number
+            wrong = (here != meant) & ~edge
+            off += int((here != meant).sum())
+            if wrong.any():
+                match.faults.append(f"region {number}: {int(wrong.sum())} pixels differ away from its edge")
+        match.placed += 1
+    match.value = float(off)
+    return match
+
+
+def _filled(contours: list[Dataset], frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the closed contours of one plane enclose (even-odd), and all pixels a step from their edges."""
+    inside = np.zeros(frame.pixels.shape, bool)
+    edge = np.zeros(frame.pixels.shape, bool)
+    for contour in contours:
+        points = np.array([float(v) for v in contour.ContourData]).reshape(-1, 3) - frame.position
+        if np.abs(points @ frame.normal).max() > 0.5 or len(points) < 3:
+            continue
+        corners = np.column_stack([points @ frame.column / frame.pixel_mm[0], points @ frame.row / frame.pixel_mm[1]])
+        inside ^= polygon2mask(inside.shape, corners)
+        steps = np.concatenate([np.linspace(a, b, 64) for a, b in zip(corners, np.roll(corners, -1, 0), strict=True)])
+        at = np.clip(np.rint(steps).astype(int), 0, np.array(edge.shape) - 1)
+        edge[at[:, 0], at[:, 1]] = True
+    return inside, binary_dilation(edge, iterations=1)

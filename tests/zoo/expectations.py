@@ -24,9 +24,15 @@ REFUSALS: tuple[Refusal, ...] = (
     Refusal("*/test1d_ascii.nrrd", ("axes",), "one axis is no image"),
     Refusal("*/test_customFields.nrrd", ("axes",), "one axis is no image"),
     Refusal("*/image4x4x4x4x4.mha", ("5 dimensions",), "more axes than an image has"),
+    Refusal("*/image10x11x12x13-extra-stuff.mhd", ("shear",), "its 4 x 4 matrix is no rotation"),
     Refusal("*-extra-stuff.mhd", ("has no '='",), "a line that is no header line"),
     Refusal("*.gipl.gz", ("GIPL",), "GIPL is named, not read"),
 )
+
+#: What another reader cannot open for reasons of its own, and a file that holds the same.
+TWINS = {
+    "nrrd-variants/BallBinary30x30x30_nifti.nhdr": "nrrd-variants/BallBinary30x30x30.nrrd",
+}
 
 #: Folder or file -> reference NIfTI made by another converter, and its maker.
 REFERENCES: dict[str, tuple[str, str]] = {
@@ -65,8 +71,10 @@ SAME_PICTURE: dict[str, str] = {
         f"zoo-wg04/{s}/{n}1_{s}": f"zoo-wg04/REF/{n}1_UNC"
         for s in ("JPLL", "JLSL", "J2KR", "RLE")
         for n in ("CT", "MR", "NM")
-    },  # noqa: E501
+    },
     **{f"zoo-wg04/JPLY/{n}1_JPLY": f"zoo-wg04/REF/{n}1_UNC" for n in ("MR", "NM")},
+    "zoo-pydicom-data/liver_nonbyte_aligned_*": "zoo-pydicom-data/liver_nonbyte_aligned.dcm",
+    "zoo-pydicom-data/liver_*": "zoo-pydicom-data/liver.dcm",
     "zoo-pydicom/JPGExtended.dcm": "zoo-wg04/REF/NM1_UNC",
     "zoo-pydicom/JPEG-lossy.dcm": "zoo-wg04/REF/NM1_UNC",
     "zoo-transfer-syntax-ct/CTImage*": (

@@ -7,12 +7,13 @@ C.7.6.2.1.1 for single frames, C.7.6.16.2 for functional groups, C.8.8.3.2 for d
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut, convert_color_space, pixel_array
@@ -21,6 +22,7 @@ from zoo import jpeg_lossless
 
 SEG_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
 STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
+SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 DIRECTORY = "1.2.840.10008.1.3.10"
 UNCOMPRESSED = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 
@@ -56,8 +58,12 @@ class Frame:
 
 @dataclass
 class Content:
-    """What a file holds: "image", "seg", "structures", "directory", "none" (no pixels) or "undecodable"."""
+    """What a file holds: "image", "seg", "slide", "structures", "directory", "none" (no pixels) or "undecodable".
 
+    `suv` is the factor from the rescaled values to SUVbw, None where the file does not give it.
+    """
+
+    path: Path
     kind: str
     why: str = ""
     frames: list[Frame] = field(default_factory=list)
@@ -65,6 +71,16 @@ class Content:
     syntax: str = ""
     data: Dataset | None = None
     lossy: bool = False
+    twin: bool = False
+    reader: str = "pydicom"
+    suv: float | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the range of values another decoder may differ by on average: 0 unless lossy."""
+        if not self.lossy:
+            return 0.0
+        return 0.02 if self.twin else 0.004  # against the picture before compression, or another decoder
 
 
 LOSSLESS_JPEG = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"}
@@ -97,25 +113,77 @@ def content(path: Path) -> Content | None:
         return _content(path, data)
 
 
+def _suv(data: Dataset) -> float | None:
+    """Return SUVbw per Bq/ml: weight in g over the dose left at the start of the series (QIBA's vendor-neutral rule)."""
+    dose = (data.get("RadiopharmaceuticalInformationSequence") or [None])[0]
+    wanted = ("RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime")
+    if (
+        dose is None
+        or data.get("Units") != "BQML"
+        or not data.get("PatientWeight")
+        or not all(dose.get(k) for k in wanted)
+    ):
+        return None
+
+    def seconds(text: str) -> float:
+        return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
+
+    waited = seconds(str(data.SeriesTime)) - seconds(str(dose.RadiopharmaceuticalStartTime))
+    left = float(dose.RadionuclideTotalDose) * 2 ** (-waited / float(dose.RadionuclideHalfLife))
+    return float(data.PatientWeight) * 1000 / left
+
+
+def by_itk(path: Path, held: Content) -> Content | None:
+    """Return the frames as SimpleITK decodes them, in the order of the file; None where it cannot be trusted."""
+    data = held.data
+    if (
+        str(data.get("PhotometricInterpretation")) not in ("MONOCHROME2", "RGB")
+        or "SharedFunctionalGroupsSequence" in data
+    ):
+        return None
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except RuntimeError:
+        return None
+    planes = values if values.ndim > 2 else values[None]
+    return Content(path, "image", "", [Frame(path, n, plane) for n, plane in enumerate(planes)], reader="SimpleITK")
+
+
+def with_pixels_of(path: Path, held: Content, twin: Content, before: bool) -> Content:
+    """Return `held` with the pixels of another file of the same picture (`before` it was compressed), placed by its own
+    header.
+    """
+    frames = []
+    for other in twin.frames:
+        frame = Frame(path, other.number, other.pixels)
+        _place(held.data, other.number, frame)
+        frames.append(frame)
+    reader = "same picture" if before else twin.reader
+    return replace(held, kind=twin.kind, frames=frames, twin=before, reader=reader)
+
+
 def _content(path: Path, data: Dataset) -> Content:
     sop = str(data.get("SOPClassUID", "") or data.file_meta.get("MediaStorageSOPClassUID", ""))
     syntax = str(data.file_meta.get("TransferSyntaxUID", ""))
     about = {"modality": str(data.get("Modality", "")), "syntax": syntax, "data": data}
     if "DirectoryRecordSequence" in data or sop == DIRECTORY:
-        return Content("directory", "a DICOMDIR", **about)
+        return Content(path, "directory", "a DICOMDIR", **about)
     if sop == STRUCTURES:
-        return Content("structures", "an RTSTRUCT", **about)
+        return Content(path, "structures", "an RTSTRUCT", **about)
     if not any(k in data for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
-        return Content("none", f"no pixels ({pydicom.uid.UID(sop).name or 'unknown object'})", **about)
+        return Content(path, "none", f"no pixels ({pydicom.uid.UID(sop).name or 'unknown object'})", **about)
     lossy = any(syntax.endswith(f"1.2.4{tail}") for tail in LOSSY)
+    if sop == SLIDE or "TotalPixelMatrixColumns" in data:
+        return Content(path, "slide", "tiles of a microscope slide", **about)
     kind = "seg" if sop in SEG_CLASSES else "image"
     try:
         if not syntax:
             data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
         frames = _mosaic(path, data) if "MOSAIC" in (data.get("ImageType") or []) else _frames(path, data)
     except Exception as error:
-        return Content("undecodable", f"pydicom: {type(error).__name__}: {error}"[:160], **about, lossy=lossy)
-    return Content(kind, "", frames, **about, lossy=lossy)
+        return Content(path, "undecodable", f"pydicom: {type(error).__name__}: {error}"[:160], **about, lossy=lossy)
+    return Content(path, kind, "", frames, **about, lossy=lossy, suv=_suv(data))
 
 
 def _floats(data: Dataset, name: str, count: int) -> np.ndarray | None:
@@ -196,7 +264,11 @@ def _decoded(data: Dataset, index: int, syntax: str) -> np.ndarray:
 
 def _frames(path: Path, data: Dataset) -> list[Frame]:
     syntax = str(data.file_meta.TransferSyntaxUID)
-    count = int(data.get("NumberOfFrames") or 1)
+    try:
+        count = int(data.get("NumberOfFrames") or 1)
+    except ValueError:  # PS3.5: an integer string; what is none says nothing
+        count = 1
+        del data.NumberOfFrames
     out = []
     for index in range(count):
         pixels = _decoded(data, index, syntax)
@@ -217,6 +289,8 @@ def _rescaled(data: Dataset, index: int, pixels: np.ndarray) -> np.ndarray:
     if "RescaleSlope" in group:
         slope, intercept = float(group.RescaleSlope), float(group.get("RescaleIntercept", 0))
         return pixels if (slope, intercept) == (1, 0) else pixels * slope + intercept
+    if data.get("DoseGridScaling") is not None:
+        return pixels * float(data.DoseGridScaling)
     if "ModalityLUTSequence" in data:
         return np.asarray(apply_modality_lut(pixels, data))
     slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
@@ -234,7 +308,8 @@ def _mosaic(path: Path, data: Dataset) -> list[Frame]:
     wrapper: Any = dicomwrappers.wrapper_from_data(data)
     if not isinstance(wrapper, dicomwrappers.MosaicWrapper):
         return _frames(path, data)
-    sheet = _rescaled(data, 0, _masked(data, np.asarray(pixel_array(data)), str(data.file_meta.TransferSyntaxUID)))
+    syntax = str(data.file_meta.TransferSyntaxUID)
+    sheet = _rescaled(data, 0, _masked(data, _decoded(data, 0, syntax), syntax))
     h, w, n = wrapper.image_shape
     side = sheet.shape[1] // w
     affine = np.asarray(wrapper.affine)  # (row, column, slice) to LPS

@@ -18,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 import tifffile
 from PIL import Image
+from pydicom.dataset import Dataset
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -31,14 +32,17 @@ class Other:
     reader: str
     spacing: tuple[float, ...] | None = None
     sheared: bool = False
-    lossy: bool = False
     mean: bool = False
 
-    def layer(self, number: int) -> Other:
-        """Return one of several layers: the axis of length other than space, last in our order or first."""
-        values = self.values
-        values = values[..., number] if values.ndim == 4 and number < values.shape[-1] else values
-        return replace(self, values=values)
+    pages: list[np.ndarray] | None = None
+
+    def layer(self, number: int, count: int) -> Other:
+        """Return one of several items: a page of its own size, or one along the last axis."""
+        if count == 1:
+            return self
+        if self.pages is not None:
+            return replace(self, values=self.pages[number][None])
+        return replace(self, values=self.values[..., number] if self.values.ndim == 4 else self.values)
 
 
 def nifti(path: Path) -> Other:
@@ -153,7 +157,9 @@ def picture(path: Path) -> Other:
     head = path.read_bytes()[:4]
     if head[:2] in (b"II", b"MM"):
         with tifffile.TiffFile(path) as tif:
-            return Other(np.stack([p.asarray() for p in tif.pages]), None, "tifffile")
+            pages = [p.asarray() for p in tif.pages]
+        same = len({p.shape for p in pages}) == 1
+        return Other(np.stack(pages) if same else pages[0][None], None, "tifffile", pages=pages)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[None]
@@ -174,7 +180,14 @@ def unpacked(path: Path) -> bytes:
     return bz2.decompress(raw) if raw[:3] == b"BZh" else raw
 
 
-_MAGIC = ((b"NRRD", nrrd_file), (b"\x89PNG", picture), (b"\xff\xd8", picture), (b"II*\0", picture), (b"MM\0*", picture))
+_MAGIC = (
+    (b"NRRD", nrrd_file),
+    (b"\x89PNG", picture),
+    (b"\xff\xd8", picture),
+    (b"II*\0", picture),
+    (b"MM\0*", picture),
+    (b"II+\0", picture),
+)
 
 
 def kind_of(path: Path):
@@ -208,3 +221,13 @@ def other(path: Path) -> Other:
     if reader is None:
         raise ValueError("no reader here")
     return reader(path)
+
+
+def listed(path: Path, data: Dataset) -> list[Path]:
+    """Return the files that a DICOMDIR's records name, inside its folder."""
+    out = []
+    for record in data.get("DirectoryRecordSequence") or []:
+        name = record.get("ReferencedFileID")
+        if name:
+            out.append(path.parent.joinpath(*([name] if isinstance(name, str) else list(name))))
+    return out

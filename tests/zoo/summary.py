@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.table import FAULT, Row, data_files
+from zoo.rows import FAULT, Row
+from zoo.table import data_files
 
 VERDICTS = ("equal", "near", "refused", "no image", "archive", FAULT)
 
