@@ -31,9 +31,9 @@ from napari_medcnn.io.dicom.kinds import RT_DOSE
 
 #: Numbers that tell images at one place apart, in the unit of the standard (ms, s/mm2, degrees, counts).
 NUMBERED = (
-    "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "EchoNumbers", "EchoTime",
-    "TriggerTime", "DiffusionBValue", "InversionTime", "FlipAngle", "RepetitionTime", "FrameReferenceTime",
-    "CardiacNumberOfImages", "NominalPercentageOfCardiacPhase", "KVP", "SliceLocation",
+    "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalPositionTimeOffset",
+    "EchoNumbers", "EchoTime", "TriggerTime", "DiffusionBValue", "InversionTime", "FlipAngle", "RepetitionTime",
+    "FrameReferenceTime", "CardiacNumberOfImages", "NominalPercentageOfCardiacPhase", "KVP", "SliceLocation",
 )  # fmt: skip
 _WORDED = ("StackID", "ComplexImageComponent", "SequenceName", "FilterType", "ConvolutionKernel", "ContrastBolusAgent")
 #: Group, element, representation and private creator of the b-value before the standard had one.

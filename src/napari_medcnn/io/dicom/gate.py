@@ -15,9 +15,10 @@ import numpy as np
 
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.volume import Axes
+from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
 from napari_medcnn.io.dicom.kinds import PROJECTIONS, SLIDE
-from napari_medcnn.io.dicom.moments import Arrangement, arrange
+from napari_medcnn.io.dicom.moments import arrange
 from napari_medcnn.io.dicom.places import Places, places_of
 from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type, is_colour
 from napari_medcnn.io.dicom.stack_grid import flat_geometry, grid_of, spacing_words

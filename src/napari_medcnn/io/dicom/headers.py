@@ -31,7 +31,7 @@ from napari_medcnn.io.dicom.elements import (
 )  # fmt: skip
 from napari_medcnn.io.dicom.facts import Frame, Header, Stored
 from napari_medcnn.io.dicom.functional import functional_frames
-from napari_medcnn.io.dicom.kinds import kind_of, video_of, words_for
+from napari_medcnn.io.dicom.kinds import PROJECTIONS, kind_of, video_of, words_for
 from napari_medcnn.io.dicom.mosaic import is_mosaic, mosaic_frames
 from napari_medcnn.io.dicom.values import further_facts
 from napari_medcnn.io.found import Person, plain, shown
@@ -146,6 +146,9 @@ def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
     if stored is not None and kind in ("image", "segmentation"):
         stored = _located(path, file, stored, size)
     frames = _frames(data, stored, sop_class, notes) if kind == "image" and stored is not None else ()
+    detector = pair(data, "ImagerPixelSpacing")
+    if sop_class in PROJECTIONS and detector is not None and not has(data, "PixelSpacingCalibrationType"):
+        frames = _uncalibrated(frames, detector, notes)
     image_type = tuple(part.upper() for part in texts(data, "ImageType", 24))
     values = further_facts(data, modality)
     if is_mosaic(image_type) and len(frames) == 1 and stored is not None:
@@ -177,7 +180,7 @@ def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
         text(data, "FrameOfReferenceUID"),
         texts(data, "PatientOrientation", 8),
         laterality,
-        pair(data, "ImagerPixelSpacing") or pair(data, "NominalScannedPixelSpacing"),
+        detector,
         stored,
         frames,
         values,
@@ -288,6 +291,14 @@ def _frames(data: Any, stored: Stored, sop_class: str, notes: list[str]) -> tupl
     if stored.frames > 1:
         return planes.several_frames(data, stored.frames, notes, sop_class)
     return (planes.single_frame(data, notes, sop_class),)
+
+
+def _uncalibrated(frames: tuple[Frame, ...], detector: tuple[float, float], notes: list[str]) -> tuple[Frame, ...]:
+    """Return the frames of a projection without a pixel spacing that only repeats the detector's (PS3.3 10.7.1.3)."""
+    if not any(frame.pixel_mm == detector for frame in frames):
+        return frames
+    notes.append("The stated pixel spacing is the detector's (not calibrated), not that of the patient.")
+    return tuple(replace(f, pixel_mm=None) if f.pixel_mm == detector else f for f in frames)
 
 
 def header_to_json(header: Header) -> dict[str, Any]:

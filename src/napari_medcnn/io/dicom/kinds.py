@@ -56,6 +56,8 @@ _OTHERS = {
 _MODALITIES = {"SR": "a structured report", "KO": "a key object selection", "PR": "a presentation state",
                "ECG": "a waveform (ECG, sound or the like)", "RTPLAN": "a radiotherapy plan", "REG": "a registration",
                "DOC": "an encapsulated document", "RTRECORD": "a radiotherapy treatment record"}  # fmt: skip
+#: First number of the classes of images: X-ray, CT, ultrasound, MR, secondary capture, angiography, nuclear and PET.
+_IMAGES = ("1", "2", "3", "4", "5", "6", "7", "12", "13", "20", "77", "128", "130")
 
 
 def words_for(sop_class: str, modality: str) -> str:
@@ -63,6 +65,8 @@ def words_for(sop_class: str, modality: str) -> str:
     fitting = [head for head in _OTHERS if sop_class == head or (head.endswith(".") and sop_class.startswith(head))]
     if fitting:
         return _OTHERS[max(fitting, key=len)]
+    if sop_class.removeprefix(_ROOT).split(".")[0] in _IMAGES and sop_class.startswith(_ROOT):
+        return "the header of an image, without its pixels"
     return _MODALITIES.get(modality, "a DICOM object without an image")
 
 

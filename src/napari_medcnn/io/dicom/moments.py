@@ -6,98 +6,73 @@ time points) becomes separate images; what nothing explains is a copy (dropped i
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_medcnn.io.dicom.copies import same_pixels
+from napari_medcnn.io.dicom.arrangement import (
+    AXES,
+    Arrangement,
+    Axis,
+    Numbers,
+    once,
+    other_ranges,
+    shown_value,
+    sortable,
+)  # fmt: skip
+from napari_medcnn.io.dicom.conflicts import dropped_words, with_conflicts, without_same_files
 from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.ranks import ranked, swept
 
-Numbers = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One explanation: the entry of `Frame.moment`, its name and unit on screen, and what one value is called."""
-
-    key: str
-    name: str
-    unit: str
-    word: str
-
-
-#: In order of preference: what was set on the scanner explains more than when it happened.
-AXES = (
-    Axis("DiffusionBValue", "b", "s/mm2", "b-value"),
-    Axis("EchoTime", "TE", "ms", "echo"),
-    Axis("EchoNumbers", "echo", "", "echo"),
-    Axis("InversionTime", "TI", "ms", "inversion time"),
-    Axis("FlipAngle", "flip angle", "°", "flip angle"),
-    Axis("KVP", "tube voltage", "kV", "tube voltage"),
-    Axis("NominalPercentageOfCardiacPhase", "cardiac phase", "%", "cardiac phase"),
-    Axis("TemporalPositionIndex", "t", "", "time point"),
-    Axis("TemporalPositionIdentifier", "t", "", "time point"),
-    Axis("TemporalPositionTimeOffset", "t", "s", "time point"),
-    Axis("TriggerTime", "trigger", "ms", "trigger delay"),
-    Axis("FrameReferenceTime", "t", "", "time point"),
-    Axis("AcquisitionNumber", "t", "", "acquisition"),
-    Axis("AcquisitionTime", "t", "", "time point"),
-)
-_SETTINGS = AXES[1:7]
-_BY_TIME = AXES[7]
-_MOST_RANGES = 8
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class Arrangement:
-    """What opens as one image: for each time point its planes in rising order, and what was said.
-
-    `places` are the numbers of the places, rising; `axis` is None for a single time point.
-    """
-
-    times: tuple[tuple[Plane, ...], ...]
-    places: tuple[int, ...]
-    axis: Axis | None = None
-    suffix: str = ""
-    words: tuple[str, ...] = ()
-    duplicates: tuple[tuple[int, int, Plane], ...] = ()
-    copies: tuple[Plane, ...] = ()
-    found: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+_SETTINGS = AXES[1:7]
+#: Slices that differ in these are no one volume, even where no place repeats.
+_NEVER_MIXED = AXES[:4]
+_NAMED = (
+    Axis("ConvolutionKernel", "kernel", "", "kernel"),
+    Axis("FilterType", "filter", "", "filter"),
+    Axis("SequenceName", "sequence", "", "sequence"),
+)
+_MOST_RANGES = 8
 
 
 def arrange(planes: Sequence[Plane], of: Numbers) -> list[Arrangement]:
     """Return what planes at places `of` make up; every plane is in `times`, `duplicates` or `copies` of just one."""
-    kept, of, copies = _without_same_files(list(planes), of)
+    kept, of, copies = without_same_files(list(planes), of)
     found = _explained(kept, of, "", ())
     if copies:
-        told = _dropped(len(copies), copies[0])
+        told = dropped_words(len(copies), copies[0])
         found[0] = replace(found[0], copies=(*found[0].copies, *copies), assumed=(*found[0].assumed, told))
     return found
 
 
 def _explained(planes: list[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
     if np.bincount(of).max(initial=0) <= 1:
-        return [_once(planes, of, suffix, words)]
+        for axis in _NEVER_MIXED:
+            settings = [p.frame.moment.get(axis.key) for p in planes]
+            if None not in settings and 2 <= _distinct(settings) <= len(planes) // 2:
+                return _apart(axis, planes, of, suffix, words)
+        return [once(planes, of, suffix, words)]
     for axis in AXES:
         if found := _along(axis, planes, of, suffix, words):
             return found
-    for axis in _SETTINGS:
+    diffusion = all("DiffusionBValue" in p.frame.moment for p in planes)
+    for axis in (*_SETTINGS, *_NAMED[: 2 if diffusion else 3]):
         values = [p.frame.moment.get(axis.key) for p in planes]
         if None not in values and _varies(values, of):
             return _apart(axis, planes, of, suffix, words)
-    ranked = _ranked(planes, of, suffix, words)
-    if ranked is not None:
-        return [ranked]
+    in_order = ranked(planes, of, suffix, words)
+    if in_order is not None:
+        return [in_order]
+    if scans := swept(planes, of, suffix, words):
+        return scans
     if len(set(of.tolist())) == 1 and len({p.frame.instance for p in planes}) == len(planes):
         return _one_by_one(planes, of, suffix, words)
-    return [_with_conflicts(planes, of, suffix, words)]
+    return [with_conflicts(planes, of, suffix, words)]
 
 
 def _varies(values: Sequence[object], of: Numbers) -> bool:
@@ -106,11 +81,9 @@ def _varies(values: Sequence[object], of: Numbers) -> bool:
     return any(seen.setdefault(int(k), value) != value for k, value in zip(of, values, strict=True))
 
 
-def _once(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement:
-    order = np.argsort(of, kind="stable")
-    return Arrangement(
-        (tuple(planes[k] for k in order),), tuple(int(of[k]) for k in order), None, suffix, words
-    )  # fmt: skip
+def _distinct(values: Sequence[object]) -> int:
+    """Return the number of values that differ by more than rounding."""
+    return len({f"{v:.3g}" if isinstance(v, (int, float)) else v for v in values})
 
 
 def _apart(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
@@ -119,10 +92,10 @@ def _apart(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words:
     for k, plane in enumerate(planes):
         groups[plane.frame.moment[axis.key]].append(k)
     found = []
-    for number, setting in enumerate(sorted(groups, key=_sortable)):
+    for number, setting in enumerate(sorted(groups, key=sortable)):
         chosen = groups[setting]
         behind = suffix if number == 0 else f"{suffix}:{axis.word.replace(' ', '-')}-{number + 1}"
-        told = f"{axis.name} {_shown(setting)}{' ' + axis.unit if axis.unit else ''}"
+        told = f"{axis.name} {shown_value(setting)}{' ' + axis.unit if axis.unit else ''}"
         found.extend(_explained([planes[k] for k in chosen], of[chosen], behind, (*words, told)))
     return found
 
@@ -142,7 +115,7 @@ def _along(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words:
             return []
         groups[value][int(place)] = plane
     ranges: dict[tuple[int, ...], list[object]] = defaultdict(list)
-    for covered in sorted(groups, key=_sortable):
+    for covered in sorted(groups, key=sortable):
         ranges[tuple(sorted(groups[covered]))].append(covered)
     if len(ranges) > _MOST_RANGES or (len(planes) < 2 * len(groups) and len(set(of.tolist())) > 1):
         return []
@@ -154,76 +127,18 @@ def _along(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words:
         behind = suffix if number == 0 else f"{suffix}:{axis.word.replace(' ', '-')}-{number + 1}"
         told = words
         if number:
-            names = ", ".join(_shown(v) for v in chosen[:_SHOWN]) + (", ..." if len(chosen) > _SHOWN else "")
+            names = ", ".join(shown_value(v) for v in chosen[:_SHOWN]) + (", ..." if len(chosen) > _SHOWN else "")
             told = (*words, f"{axis.word} {names}")
         found.append(Arrangement(times, places, axis if len(chosen) > 1 else None, behind, told))
     if len(found) > 1:
-        found[0] = replace(found[0], assumed=(_other_ranges(axis, found, full),))
+        found[0] = replace(found[0], assumed=(other_ranges(axis, found, full),))
     return found
-
-
-def _other_ranges(axis: Axis, found: Sequence[Arrangement], full: tuple[int, ...]) -> str:
-    """Return what is said of values that do not cover the places of the rest."""
-    told = []
-    for other in found[1:]:
-        lost = sorted(set(full) - set(other.places))
-        where = f" (without slice {', '.join(str(k + 1) for k in lost[:_SHOWN])})" if 0 < len(lost) < len(full) else ""
-        told.append(f"{other.words[-1]}: {len(other.places)} slices{where}")
-    more = f", and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    return f"Not every {axis.word} covers the same {len(full)} slices; listed apart: {'; '.join(told[:_SHOWN])}{more}."
-
-
-def _ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement | None:
-    """Return a 4D image whose time points are told only by the order at each place, None if that is no full grid."""
-    counts = np.bincount(of)
-    counts = counts[counts > 0]
-    if counts.min() != counts.max():
-        return None
-    at: dict[int, list[Plane]] = defaultdict(list)
-    for place, plane in zip(of, planes, strict=True):
-        at[int(place)].append(plane)
-    places = tuple(sorted(at))
-    by_b = all("DiffusionBValue" in p.frame.moment for p in planes) and any(
-        len({p.frame.moment["DiffusionBValue"] for p in several}) > 1 for several in at.values()
-    )
-    for key in _ORDERS:
-        if any(len({key(p) for p in several}) < len(several) for several in at.values()):
-            continue
-        columns = [sorted(at[place], key=key) for place in places]
-        times = tuple(zip(*columns, strict=True))
-        if by_b:
-            if all(len({p.frame.moment["DiffusionBValue"] for p in one}) == 1 for one in times):
-                return Arrangement(times, places, AXES[0], suffix, words)
-            continue
-        if key is _by_instance and not _numbered(columns):
-            return None
-        return Arrangement(times, places, _BY_TIME, suffix, words)
-    return None
-
-
-def _by_time(plane: Plane) -> tuple[float, float]:
-    return (_number(plane, "AcquisitionTime"), _number(plane, "TriggerTime"))
-
-
-def _by_content(plane: Plane) -> tuple[float, float]:
-    return (_number(plane, "FrameReferenceTime"), _number(plane, "ReferenceTime"))
-
-
-def _by_instance(plane: Plane) -> tuple[float, float]:
-    return (float(plane.frame.instance), float(plane.frame.index))
-
-
-def _by_b_value(plane: Plane) -> tuple[float, ...]:
-    return (_number(plane, "DiffusionBValue"), *_by_instance(plane))
-
-
-_ORDERS: tuple[Callable[[Plane], tuple[float, ...]], ...] = (_by_time, _by_content, _by_instance, _by_b_value)
 
 
 def _one_by_one(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
     """Return images of one place that only their numbers tell apart, each as an image of its own."""
     return [
-        _once(
+        once(
             [plane],
             of[k : k + 1],
             f"{suffix}:image-{k + 1}" if k else suffix,
@@ -231,85 +146,3 @@ def _one_by_one(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[
         )
         for k, plane in enumerate(planes)
     ]
-
-
-def _numbered(columns: Sequence[Sequence[Plane]]) -> bool:
-    """Return True if images that only their numbers tell apart are time points.
-
-    They are if the files state as many time points, or if the numbers count the slices of one time point after the
-    other (or all times of one slice, then of the next), and the images at a place are no copies.
-    """
-    first = columns[0][0]
-    stated = first.header.values.get("NumberOfTemporalPositions", first.header.values.get("NumberOfTimeSlices"))
-    numbers = np.array([[p.frame.instance for p in column] for column in columns])
-    one_scan_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers.T))
-    one_slice_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers[numbers[:, 0].argsort()]))
-    if stated != len(columns[0]) and (len(columns) < 2 or not (one_scan_each or one_slice_each)):
-        return False
-    middle = columns[len(columns) // 2]
-    return not any(same_pixels(middle[0], other) for other in middle[1:3])
-
-
-def _number(plane: Plane, key: str) -> float:
-    value = plane.frame.moment.get(key, 0.0)
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _without_same_files(planes: list[Plane], of: Numbers) -> tuple[list[Plane], Numbers, tuple[Plane, ...]]:
-    """Return the planes without byte-equal copies of one object (same SOP instance, frame and place)."""
-    seen: dict[tuple[str, int, object, int], int] = {}
-    kept, copies = [], []
-    for k, plane in enumerate(planes):
-        key = (plane.header.sop_uid, plane.frame.index, plane.frame.tile, int(of[k]))
-        first = seen.setdefault(key, k) if plane.header.sop_uid else k
-        if first != k and same_pixels(planes[first], plane):
-            copies.append(plane)
-        else:
-            kept.append(k)
-    return [planes[k] for k in kept], of[kept], tuple(copies)
-
-
-def _with_conflicts(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement:
-    """Return one image of the first plane at each place; equal others are copies, differing ones are asked."""
-    at: dict[int, list[Plane]] = defaultdict(list)
-    for place, plane in zip(of, planes, strict=True):
-        at[int(place)].append(plane)
-    places = tuple(sorted(at))
-    copies: list[Plane] = []
-    duplicates: list[tuple[int, int, Plane]] = []
-    for z, place in enumerate(places):
-        first, *others = at[place]
-        for other in others:
-            if same_pixels(first, other):
-                copies.append(other)
-            else:
-                duplicates.append((0, z, other))
-    assumed = (_dropped(len(copies), copies[0]),) if copies else ()
-    refused: tuple[str, ...] = ()
-    if duplicates:
-        _, z, other = duplicates[0]
-        several = len(Counter(z for _, z, _ in duplicates))
-        refused = (
-            f"{several} {'place holds' if several == 1 else 'places hold'} images that differ and nothing tells apart "
-            f"(first: slice {z + 1}, {at[places[z]][0].header.path.name[-40:]} and {other.header.path.name[-40:]}); "
-            "choose the first or the last of each, by image number",
-        )
-    return Arrangement(
-        (tuple(at[place][0] for place in places),), places, None, suffix, words, tuple(duplicates), tuple(copies),
-        (), assumed, refused,
-    )  # fmt: skip
-
-
-def _dropped(count: int, one: Plane) -> str:
-    name = one.header.path.name[-40:]
-    if count == 1:
-        return f"One slice is there twice, as an equal copy ({name}); the copy is left out."
-    return f"{count} equal copies of slices are left out (first: {name})."
-
-
-def _sortable(value: object) -> tuple[int, float, str]:
-    return (0, float(value), "") if isinstance(value, (int, float)) else (1, 0.0, str(value))
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

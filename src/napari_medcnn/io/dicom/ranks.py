@@ -1,0 +1,111 @@
+"""Time points that only the order of their planes tells: ranked at each place, or numbered scan after scan."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_medcnn.io.dicom.arrangement import AXES, BY_TIME, Arrangement, Numbers, other_ranges
+from napari_medcnn.io.dicom.copies import same_pixels
+from napari_medcnn.io.dicom.facts import Plane
+
+
+def ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement | None:
+    """Return a 4D image whose time points are told only by the order at each place, None if that is no full grid."""
+    counts = np.bincount(of)
+    counts = counts[counts > 0]
+    if counts.min() != counts.max() or counts.max() == 1:
+        return None
+    at: dict[int, list[Plane]] = defaultdict(list)
+    for place, plane in zip(of, planes, strict=True):
+        at[int(place)].append(plane)
+    places = tuple(sorted(at))
+    by_b = all("DiffusionBValue" in p.frame.moment for p in planes) and any(
+        len({p.frame.moment["DiffusionBValue"] for p in several}) > 1 for several in at.values()
+    )
+    for key in _ORDERS:
+        if any(len({key(p) for p in several}) < len(several) for several in at.values()):
+            continue
+        columns = [sorted(at[place], key=key) for place in places]
+        times = tuple(zip(*columns, strict=True))
+        if by_b:
+            if all(len({p.frame.moment["DiffusionBValue"] for p in one}) == 1 for one in times):
+                return Arrangement(times, places, AXES[0], suffix, words)
+            continue
+        if key is _by_instance and not _numbered(columns):
+            return None
+        return Arrangement(times, places, BY_TIME, suffix, words)
+    return None
+
+
+def swept(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
+    """Return time points whose planes are numbered one scan after the other, where one lacks a slice; else nothing.
+
+    A new time point begins where a place comes up again in the order of instance numbers.
+    """
+    numbers, counts = [_by_instance(p) for p in planes], np.bincount(of)
+    if len(set(numbers)) < len(numbers) or counts[counts > 0].min() == counts.max():
+        return []
+    scans: list[dict[int, Plane]] = [{}]
+    for k in sorted(range(len(planes)), key=numbers.__getitem__):
+        if int(of[k]) in scans[-1]:
+            scans.append({})
+        scans[-1][int(of[k])] = planes[k]
+    full = tuple(sorted(set(of.tolist())))
+    whole = [scan for scan in scans if len(scan) == len(full)]
+    rest = [k for k, scan in enumerate(scans) if len(scan) < len(full)]
+    if len(whole) < 2 or len(rest) > len(whole) or len(full) < 2:
+        return []
+    found = [Arrangement(tuple(tuple(s[z] for z in full) for s in whole), full, BY_TIME, suffix, words)]
+    for number, k in enumerate(rest):
+        places = tuple(sorted(scans[k]))
+        one = Arrangement((tuple(scans[k][z] for z in places),), places, None, f"{suffix}:time-point-{number + 2}",
+                          (*words, f"time point {k + 1}"))  # fmt: skip
+        found.append(one)
+    found[0] = replace(found[0], assumed=(other_ranges(BY_TIME, found, full),))
+    return found
+
+
+def _by_time(plane: Plane) -> tuple[float, float]:
+    return (_number(plane, "AcquisitionTime"), _number(plane, "TriggerTime"))
+
+
+def _by_content(plane: Plane) -> tuple[float, float]:
+    return (_number(plane, "FrameReferenceTime"), _number(plane, "ReferenceTime"))
+
+
+def _by_instance(plane: Plane) -> tuple[float, float]:
+    return (float(plane.frame.instance), float(plane.frame.index))
+
+
+def _by_b_value(plane: Plane) -> tuple[float, ...]:
+    return (_number(plane, "DiffusionBValue"), *_by_instance(plane))
+
+
+_ORDERS: tuple[Callable[[Plane], tuple[float, ...]], ...] = (_by_time, _by_content, _by_instance, _by_b_value)
+
+
+def _numbered(columns: Sequence[Sequence[Plane]]) -> bool:
+    """Return True if images that only their numbers tell apart are time points.
+
+    They are if the files state as many time points, or if the numbers count the slices of one time point after the
+    other (or all times of one slice, then of the next), and the images at a place are no copies.
+    """
+    first = columns[0][0]
+    stated = first.header.values.get("NumberOfTemporalPositions", first.header.values.get("NumberOfTimeSlices"))
+    numbers = np.array([[p.frame.instance for p in column] for column in columns])
+    one_scan_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers.T))
+    one_slice_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers[numbers[:, 0].argsort()]))
+    if stated != len(columns[0]) and (len(columns) < 2 or not (one_scan_each or one_slice_each)):
+        return False
+    middle = columns[len(columns) // 2]
+    return not any(same_pixels(middle[0], other) for other in middle[1:3])
+
+
+def _number(plane: Plane, key: str) -> float:
+    value = plane.frame.moment.get(key, 0.0)
+    return float(value) if isinstance(value, (int, float)) else 0.0
