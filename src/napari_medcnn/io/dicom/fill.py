@@ -50,22 +50,27 @@ class _Work:
 
     def run(self) -> None:
         """Do jobs until none is left; any error stops the other threads too."""
+        whole = False
         try:
             while not self.stop.is_set():
                 try:
                     header, places = self.jobs.popleft()
                 except IndexError:
+                    break
+                self._read(header, places)
+            whole = True
+        finally:
+            if not whole:
+                self.stop.set()
+
+    def _read(self, header: Header, places: list[tuple[int, int, Frame]]) -> None:
+        with opened(header) as file:
+            for t, z, frame in places:
+                if self.stop.is_set():
                     return
-                with opened(header) as file:
-                    for t, z, frame in places:
-                        if self.stop.is_set():
-                            return
-                        if not plane_into(file, frame, self.out[t, z]):
-                            _put(self.out, t, z, plane(file, frame), header)
-                        self.done += 1  # a lost count would only make the bar lag
-        except BaseException:
-            self.stop.set()
-            raise
+                if not plane_into(file, frame, self.out[t, z]):
+                    _put(self.out, t, z, plane(file, frame), header)
+                self.done += 1  # a lost count would only make the bar lag
 
 
 def filled(
