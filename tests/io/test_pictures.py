@@ -183,6 +183,86 @@ def test_row_6_a_picture_bomb_is_refused_before_it_expands(tmp_path: Path) -> No
         read(tmp_path / "bomb.png")
 
 
+def test_row_6_thirty_thousand_pixels_square_are_asked_about(tmp_path: Path) -> None:
+    """reliability.md 2.1: 0.9 MB that SimpleITK turns into a gigabyte without a word."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(30_001 * 100)) for _ in range(300)) + packer.flush()
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(InputError, match=r"expand to 0\.9 GB|0\.9 GB and") as caught:
+        read(path)
+    (item,) = inspect(path).items
+    assert item.report.refused
+    if isinstance(caught.value, ConsentNeededError):  # unless the machine has no memory for it at all
+        assert item.report.asks == caught.value.asks == "large"
+
+
+def test_a_large_picture_opens_on_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_medcnn.io import payload
+
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((1000, 1000), np.uint8)).save(path)
+    monkeypatch.setattr(payload, "free_memory", lambda: 1_500_000)  # row 6: above half, row 7: below all of it
+    with pytest.raises(ConsentNeededError, match=r"expand to 1\.0 MB"):
+        read(path)
+    assert read(path, consent=Consent(large=True)).array.shape == (1, 1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"), [(3, "180°"), (6, "90° clockwise"), (8, "counter-clockwise"), (2, "mirrored")]
+)
+def test_how_the_camera_was_held_is_said_and_not_applied(tmp_path: Path, turn: int, words: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(RGB).save(tmp_path / "a.jpg", exif=exif)
+    volume = read(tmp_path / "a.jpg")
+    assert any(words in note for note in volume.report.assumed)
+    np.testing.assert_array_equal(volume.array[0], np.asarray(Image.open(tmp_path / "a.jpg")))
+    assert inspect(tmp_path / "a.jpg").items[0].warnings == volume.notes
+
+
+def test_cmyk_photographs_become_rgb(tmp_path: Path) -> None:
+    Image.fromarray(RGB).convert("CMYK").save(tmp_path / "k.jpg", quality=95)
+    volume = read(tmp_path / "k.jpg")
+    np.testing.assert_array_equal(volume.array[0], np.asarray(Image.open(tmp_path / "k.jpg").convert("RGB")))
+    assert any("CMYK" in note for note in volume.notes)
+    assert inspect(tmp_path / "k.jpg").items[0].shape == volume.array.shape
+
+
+@pytest.mark.parametrize(("suffix", "options"), [(".webp", {"lossless": True}), (".jp2", {"irreversible": False})])
+def test_webp_and_jpeg_2000(tmp_path: Path, suffix: str, options) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(RGB).save(path, **options)
+    np.testing.assert_array_equal(read(path).array[0], RGB)
+    (item,) = inspect(path).items
+    assert (item.kind, item.shape, item.dtype) == ("picture", (1, 37, 53, 3), "uint8")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError):
+        read(path)
+
+
+def test_sixteen_bit_jpeg_2000(tmp_path: Path) -> None:
+    Image.fromarray(DEEP).save(tmp_path / "a.jp2", irreversible=False)
+    np.testing.assert_array_equal(read(tmp_path / "a.jp2").array[0], DEEP)
+
+
+def test_a_gif_shows_its_first_picture_and_says_so(tmp_path: Path) -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY[::-1])]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    volume = read(tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as other:
+        first = np.asarray(other.convert("RGB"))
+    shown = volume.array[0] if volume.array.ndim == 4 else np.dstack([volume.array[0]] * 3)
+    np.testing.assert_array_equal(shown, first)
+    assert any("holds 2 pictures" in note for note in volume.notes)
+
+
 def test_row_3_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(InputError, match="empty"):

@@ -226,7 +226,7 @@ def _decoded(path: Path, tif: tifffile.TiffFile, group: Pages, layout: Layout) -
         except RuntimeError as error:
             raise UnsupportedError(f"{shown(path)}: a page cannot be decoded ({plain(error, 100)})") from error
         return np.moveaxis(array, 1, -1) if group.planar else array
-    if len(layout.groups) > 1 or layout.missing:
+    if len(layout.groups) > 1 or layout.missing or group.photometric == PALETTE:  # SimpleITK would colour it
         return _by_pillow(path, group, None)
     return _by_simpleitk(path, group)
 

@@ -133,7 +133,8 @@ def _pages(path: Path, number: int, page: Any) -> Pages:
         raise UnsupportedError(f"{shown(path)}: a page of shape {page.shape} ({page.axes}) is not read")
     kind = int(page.photometric)
     if kind not in (GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR) or (kind == CMYK and samples != 4):
-        raise UnsupportedError(f"{shown(path)}: colours of kind {plain(page.photometric)} are not read; save it as RGB")
+        name = plain(getattr(page.photometric, "name", kind))
+        raise UnsupportedError(f"{shown(path)}: colours of kind {name} are not read; save it as RGB")
     return Pages(
         number, 1, int(page.imagelength), int(page.imagewidth), samples, np.dtype(dtype), kind, int(page.compression),
         int(page.predictor), str(page.axes).startswith("S"), sum(n == 0 for n in page.databytecounts),
