@@ -10,6 +10,14 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from dicom_files import uid
 from napari_medcnn.core.geometry import Geometry
@@ -201,6 +209,28 @@ def test_a_label_map_keeps_its_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask.array, truth)
     (item,) = inspect_seg(read_header(path))
     assert item.dtype == "uint16" and item.kind == "labels"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "deflated"),
+    [
+        (RLELossless, False),
+        (JPEG2000Lossless, False),
+        (JPEGLSLossless, False),
+        (ImplicitVRLittleEndian, False),
+        (ExplicitVRLittleEndian, True),
+    ],
+)
+def test_a_label_map_is_the_same_in_every_syntax(tmp_path: Path, syntax: str, deflated: bool) -> None:
+    def deflate(data: Any) -> None:
+        data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+
+    truth = np.random.default_rng(8).integers(0, 4, (4, 40, 36)).astype(np.uint8)
+    sources = source_series(tmp_path / "ct", truth.shape)
+    change = deflate if deflated else None
+    path = write_seg(tmp_path / "s.dcm", sources, truth, "LABELMAP", transfer_syntax_uid=syntax, change=change)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == (DeflatedExplicitVRLittleEndian if deflated else syntax)
+    np.testing.assert_array_equal(read_mask(path, grid(truth.shape)).array, truth)
 
 
 def test_a_class_that_is_not_described_gets_a_name_and_is_said(tmp_path: Path) -> None:
