@@ -214,7 +214,7 @@ def test_several_folders_and_a_dicomdir_are_one_tree(desk, export: Path, tmp_pat
     for path in sorted((export / "2").iterdir()):
         medium.add(path)
     medium.write(tmp_path / "cd")
-    medium._tmpdir.cleanup()  # pydicom leaves it to the garbage collector, which warns
+    medium._stage["t"].cleanup()  # pydicom leaves it to the garbage collector, which warns
     drop(desk, [tmp_path / "cd" / "DICOMDIR"])
     opened(desk, "Bone")
     assert len(titles(desk)) == 1

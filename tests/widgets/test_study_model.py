@@ -10,6 +10,7 @@ from napari_medcnn.widgets.study_model import (
     only_scan,
     person_names,
     person_words,
+    skipped_lines,
     skipped_words,
     study_words,
     tree_of,
@@ -32,7 +33,7 @@ def test_tree_in_words() -> None:
         "  2024-03-01 · Chest CT",
         "  - CT 5, Thorax 1 mm | 512 x 512, 60 slices",
         "  - CT 6, Skull | ? Asks first: The slices are tilted by 18.6°.",
-        "  - Mask: Lung lobes | SEG · 512 x 512, 60 slices",
+        "  - Mask: Lung lobes | 512 x 512, 60 slices",
         "  2024-09-12 · Control after therapy of Mueller",
         "  - CT 2, Thorax | 512 x 512, 60 slices | ! 6 equal copies of slices were left out.",
         "SCHMIDT, BERT | K-0815 · born 1950-12-24 | 2023-01-31 · Head MR",
@@ -77,6 +78,8 @@ def test_words_of_empty_and_odd_headers() -> None:
     assert person_names(Person("Li^Bo", "7")) == {"Li^Bo", "Li, Bo · 7"}, "two letters would hide half of all words"
     assert study_words(replace(CHEST, date="", description="")) == "Study without a date"
     assert skipped_words(()) == ""
-    assert skipped_words([("a", "x")]) == "1 file was left out: x."
+    assert skipped_words([("a", "x")]) == "1 file left out: x"
     many = [("a", "x")] * 3 + [("b", "y")] * 2 + [("c", "z")]
-    assert skipped_words(many) == "6 files were left out: 3 x x; 2 x y; 1 for other reasons."
+    assert skipped_words(many) == "6 files left out"
+    assert skipped_lines(many, hidden=True) == ["3 x x", "2 x y", "1 x z"]
+    assert skipped_lines(many, hidden=False)[3:5] == ["", "a: x"]

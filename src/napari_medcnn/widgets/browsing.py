@@ -157,10 +157,10 @@ class Browsing(QObject):
 
 
 def scan_report(report: Report, notes: tuple[str, ...]) -> Report:
-    """Return a scan's report with those of its notes that are not in it."""
+    """Return what there is to say of a scan that is open: what was refused before the user agreed is history."""
     said = {*report.found, *report.assumed, *report.refused}
     more = tuple(note for note in notes if note not in said)
-    return Report(report.found, (*report.assumed, *more), report.refused, report.asks)
+    return Report(report.found, (*report.assumed, *more))
 
 
 def progress_words(event: Progress) -> str:

@@ -68,7 +68,7 @@ class MedcnnDock(QWidget):
         self.link = EngineLink(launch or self.preferences.launch(), self)
         self._build()
         self.running = Running(self.ai, self.session, self.tasks, self.link, self._fresh_preferences)
-        self.running.follow_time(self._frame)
+        self.running.follow_time(lambda: self.frame)
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
         self.recovering = Recovering(self, self.showing.on_failed)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
@@ -174,6 +174,7 @@ class MedcnnDock(QWidget):
             return
         self._closed = True
         self.browsing.close()
+        self.showing.close()
         self.tasks.close()
         self.running.close()
         self.session.shut_down()
@@ -281,6 +282,8 @@ class MedcnnDock(QWidget):
         self.preferences = read_preferences()
         return self.preferences
 
-    def _frame(self) -> int:
+    @property
+    def frame(self) -> int:
+        """Index of the time point, echo or b-value that is seen; 0 without several."""
         axis = self.viewing.time_axis
         return 0 if axis is None else int(self.viewer.dims.current_step[axis])

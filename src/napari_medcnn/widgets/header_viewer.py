@@ -14,7 +14,7 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.found import plain
 from napari_medcnn.verbs import headers
 from napari_medcnn.widgets.names import HIDDEN
-from napari_medcnn.widgets.parts import GAP, Elided, Text, button, column, copy_text, row
+from napari_medcnn.widgets.parts import GAP, Elided, Text, as_tip, button, column, copy_text, row
 from napari_medcnn.widgets.study_tree import Search
 from napari_medcnn.widgets.tasks import Tasks, Work
 
@@ -75,7 +75,7 @@ class HeaderRows(QAbstractTableModel):
         if role == int(Qt.ItemDataRole.DisplayRole):
             return words
         if role == int(Qt.ItemDataRole.ToolTipRole) and len(words) > 30:
-            return words.replace("<", "\u2039").replace("&", "\uff06")  # a tool tip would read markup
+            return as_tip(words)
         return None
 
     def headerData(self, section: int, orientation: Any, role: int = int(Qt.ItemDataRole.DisplayRole)) -> Any:
@@ -162,6 +162,7 @@ class HeaderViewer(QDialog):
         self.file.setRange(1, max(1, len(files)))
         self.file.setValue(1)
         self.file.setSuffix(f" of {len(files)}")
+        self.file.setMinimumWidth(self.fontMetrics().horizontalAdvance(f"File {len(files)} of {len(files)}") + 70)
         self.file.blockSignals(False)
         self.file.setVisible(len(files) > 1)
         self._read()

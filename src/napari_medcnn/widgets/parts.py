@@ -112,7 +112,7 @@ class Elided(QLabel):
     def show_text(self, text: str) -> None:
         """Show another line."""
         self._whole = text
-        self.setToolTip(text)
+        self.setToolTip(as_tip(text))
         self._fit()
 
     @property
@@ -128,6 +128,11 @@ class Elided(QLabel):
     def _fit(self) -> None:
         metrics = QFontMetrics(self.font())
         self.setText(metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(20, self.width())))
+
+
+def as_tip(words: str) -> str:
+    """Return words for a tool tip, which would read markup in them: what files say is never markup."""
+    return words.replace("<", "\u2039")
 
 
 def make_bold(widget: QWidget) -> None:

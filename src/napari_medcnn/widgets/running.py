@@ -22,7 +22,7 @@ from napari_medcnn.widgets.engine_link import EngineLink, Preferences
 from napari_medcnn.widgets.managing import Managing
 from napari_medcnn.widgets.run_all import RUN_ALL, RunAll
 from napari_medcnn.widgets.run_choices import RunChoices
-from napari_medcnn.widgets.session import Session
+from napari_medcnn.widgets.session import READ_ONLY, Session
 from napari_medcnn.widgets.tasks import Tasks
 
 RUN = "Running the model"
@@ -92,6 +92,9 @@ class Running(QObject):
         """Run the chosen model on the scan."""
         model = self._tab.model
         if self._session.scan is None or model is None or self._busy():
+            return
+        if self._session.read_only:
+            self._tab.show_error(READ_ONLY)
             return
         try:
             wanted = self.choices.wanted(model, self._base())

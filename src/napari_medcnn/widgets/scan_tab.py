@@ -58,7 +58,7 @@ class ScanTab(QWidget):
         layout.addWidget(self.tree)
         self.notices = Notices()
         layout.addWidget(self.notices)
-        self.facts_title = Text("What the file states", bold=True)
+        self.facts_title = Text("Open scan: what its file states", bold=True)
         layout.addWidget(self.facts_title)
         self.facts = form()
         layout.addLayout(self.facts)

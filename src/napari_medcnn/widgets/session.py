@@ -18,6 +18,7 @@ from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.found import Found
+from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.verbs import save
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.dialogs import DatasetEntry
@@ -30,6 +31,7 @@ from napari_medcnn.widgets.run_jobs import Predicted
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 
+READ_ONLY = "This scan is damaged and open read-only: nothing can be drawn on it, laid over it or run on it."
 #: What an empty mask starts with.
 FIRST_CLASS = LabelSet.from_names(["Class 1"])
 
@@ -103,8 +105,18 @@ class Session(QObject):
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
             self.opening.scan_is_there()
+        elif opened.mask is not None and self.read_only:
+            self.note.emit(READ_ONLY)
         elif opened.mask is not None:
             self.show_mask(opened.mask, "saved")
+            notes = opened.mask.layer[1]["metadata"][KEY]["notes"]
+            if notes:
+                self.note.emit("Mask: " + " ".join(notes))
+
+    @property
+    def read_only(self) -> bool:
+        """True for a scan that is damaged: it can be looked at, and nothing else."""
+        return self.consent.damaged
 
     @property
     def consent(self) -> Consent:
@@ -156,7 +168,9 @@ class Session(QObject):
 
     def start_empty_mask(self) -> None:
         """Begin a mask by hand."""
-        if self.scan is not None:
+        if self.read_only:
+            self.note.emit(READ_ONLY)
+        elif self.scan is not None:
             labels = self.labels if len(self.labels) else FIRST_CLASS
             work = jobs.empty_mask(self.scan, labels)
             self.tasks.start(OPENING, work, lambda ready: self.show_mask(ready, ""), self.failed.emit)

@@ -11,7 +11,7 @@ from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
-from napari_medcnn.widgets.wording import badges
+from napari_medcnn.widgets.wording import badges, frame_words
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -48,6 +48,17 @@ class Showing(QObject):
         dock.header.names_hidden.connect(self._hide_names)
         dock.tasks.changed.connect(self._on_tasks)
         dock.tabs.currentChanged.connect(lambda _index: self.show_mode())
+        dock.viewer.dims.events.current_step.connect(self._on_step)
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self._dock.viewer.dims.events.current_step.disconnect(self._on_step)
+
+    def _on_step(self, _event: object = None) -> None:
+        """Another slice or step in time: the chip names the time, echo or b-value that is seen."""
+        scan = self._dock.session.scan
+        if scan is not None and scan.frame_values:
+            self.show_mode()
 
     def say(self, words: str) -> None:
         """Show one line below the header, "" for none; without names while they are hidden."""
@@ -64,6 +75,7 @@ class Showing(QObject):
         """Another scan is open, or none."""
         dock, scan = self._dock, self._dock.session.scan
         dock.viewing.remember_window()
+        dock.viewing.file_windows = () if scan is None else scan.windows[1:5]
         presets = dock.viewing.presets()
         self._show_beside()
         dock.scan.show_scan(scan, ("As opened", *(name for name, _, _ in presets)) if presets else ())
@@ -91,7 +103,8 @@ class Showing(QObject):
         overlay = dock.viewer.canvas.overlays["text"]
         scan, preview = dock.session.scan, dock.session.opening.preview
         words = mode.upper() if preview is None else "FIRST PICTURE, still reading"
-        overlay.text = "  ·  ".join((words, *badges(scan, dock.session.consent)))
+        step = frame_words(scan, dock.frame)
+        overlay.text = "  ·  ".join((words, *([step] if step else []), *badges(scan, dock.session.consent)))
         overlay.position = "top_left"
         overlay.visible = scan is not None or preview is not None or dock.layers.mask is not None
 

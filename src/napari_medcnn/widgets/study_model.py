@@ -135,14 +135,14 @@ def study_words(study: Study) -> str:
     return " · ".join(plain(part) for part in (study.date, study.description) if part) or "Study without a date"
 
 
-def size_words(item: Item) -> str:
-    """Return the size as people say it: width x height, slices; "" if it is not known."""
+def size_words(item: Item, short: bool = False) -> str:
+    """Return the size as people say it: width x height, slices; "" if unknown; `short` where space is scarce."""
     sizes = dict(zip(item.axes, item.shape, strict=False))
     if "x" not in sizes or "y" not in sizes:
         return ""
     words = f"{sizes['x']} x {sizes['y']}"
     if sizes.get("z", 1) > 1:
-        words += f", {sizes['z']} slices"
+        words += f" x {sizes['z']}" if short else f", {sizes['z']} slices"
     if sizes.get("t", 1) > 1:
         words += f", {sizes['t']} {_FRAMES}"
     if sizes.get("c", 1) > 1:
@@ -181,24 +181,32 @@ def only_scan(found: Found) -> Item | None:
 
 
 def skipped_words(skipped: Sequence[tuple[str, str]]) -> str:
-    """Return how many files were left out and why, the commonest reasons first; "" for none."""
+    """Return how many files were left out, and why if there is one reason; "" for none."""
     if not skipped:
         return ""
-    reasons = Counter(plain(reason, 60) for _, reason in skipped).most_common()
-    words = "; ".join(f"{count} x {reason}" if count > 1 else reason for reason, count in reasons[:2])
-    more = f"; {sum(n for _, n in reasons[2:])} for other reasons" if len(reasons) > 2 else ""
-    files = "1 file was" if len(skipped) == 1 else f"{len(skipped):,} files were"
-    return f"{files} left out: {words}{more}."
+    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
+    reasons = {plain(reason, 60) for _, reason in skipped}
+    return f"{files} left out: {reasons.pop()}" if len(reasons) == 1 else f"{files} left out"
+
+
+def skipped_lines(skipped: Sequence[tuple[str, str]], hidden: bool, clean: Clean = str) -> list[str]:
+    """Return how often each reason holds, the commonest first, then each file; names of files only if not hidden."""
+    reasons = Counter(plain(clean(reason), 200) for _, reason in skipped).most_common()
+    lines = [f"{count} x {reason}" for reason, count in reasons]
+    return lines if hidden else [*lines, "", *(f"{name}: {reason}" for name, reason in skipped)]
 
 
 def _row(item: Item, title: str, belongs_to: str, clean: Clean) -> SeriesRow:
     kind = kind_of(item)
     if item.kind == "labels":
-        title = f"{_MASK}: {title}"
+        stated, _, rest = title.partition(" ")
+        title = f"{_MASK} {rest}" if rest and stated == item.modality else f"{_MASK}: {title}"
     study_date = item.study.date if item.study is not None else ""
     date = item.date if item.date != study_date else ""
-    modality = "" if item.modality and item.modality in title.split() else item.modality
-    size = " · ".join(part for part in (modality, size_words(item), date) if part)
+    modality = "" if item.modality in (*title.split(), "SEG", "RTSTRUCT") else item.modality
+    size = " · ".join(part for part in (modality, size_words(item, short=bool(date)), date) if part)
     description = clean(plain(item.description))
-    words = (title, item.modality, description, item.date, study_date, item.date.replace("-", ""), belongs_to, size)
-    return SeriesRow(item, kind, title, size, clean(mark_of(item)), " ".join(words).lower())
+    noticed = clean(" ".join(item.warnings or item.report.warnings))
+    dates = (item.date, study_date, item.date.replace("-", ""))
+    search = " ".join((title, item.modality, description, *dates, belongs_to, size, noticed)).lower()
+    return SeriesRow(item, kind, title, size, clean(mark_of(item)), search)

@@ -9,6 +9,7 @@ from qtpy.QtCore import QRect, QRegularExpression, QSize, QSortFilterProxyModel,
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QPalette, QPen, QPixmap, QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from napari_medcnn.widgets.parts import as_tip
 from napari_medcnn.widgets.study_model import Group, SeriesRow
 
 ROW, SEARCH, PICTURE, GROUP = (int(Qt.ItemDataRole.UserRole) + n for n in range(1, 5))
@@ -41,7 +42,7 @@ class StudyModel(QStandardItemModel):
             head.setSelectable(False)
             head.setData(group, GROUP)
             words = "\n".join((group.title, *group.more))
-            head.setToolTip(words)
+            head.setToolTip(as_tip(words))
             head.setData(words, int(Qt.ItemDataRole.AccessibleTextRole))
             head.setData(QSize(0, (1 + len(group.more)) * self._line + 2 * PAD), int(Qt.ItemDataRole.SizeHintRole))
             parent.appendRow(head)
@@ -55,7 +56,7 @@ class StudyModel(QStandardItemModel):
         made.setEditable(False)
         made.setData(row, ROW)
         made.setData(row.search, SEARCH)
-        made.setToolTip(row.spoken)
+        made.setToolTip(as_tip(row.spoken))
         made.setData(row.spoken.replace("\n", ", "), int(Qt.ItemDataRole.AccessibleTextRole))
         height = max(THUMB + PAD, (3 if row.mark else 2) * self._line) + PAD
         made.setData(QSize(0, height), int(Qt.ItemDataRole.SizeHintRole))

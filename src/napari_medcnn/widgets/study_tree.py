@@ -11,8 +11,8 @@ from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QLineEdit, QMenu, QTreeView, QWidget
 
 from napari_medcnn.io.found import Found, Item
-from napari_medcnn.widgets.parts import GAP, Elided, Text, TextWindow, button, column, row
-from napari_medcnn.widgets.study_model import SeriesRow, skipped_words, tree_of
+from napari_medcnn.widgets.parts import GAP, Elided, TextWindow, button, column, row
+from napari_medcnn.widgets.study_model import SeriesRow, skipped_lines, skipped_words, tree_of
 from napari_medcnn.widgets.study_rows import ROW, Filter, RowDelegate, StudyModel
 
 _HEIGHT, _LEAST = 270, 60
@@ -79,6 +79,8 @@ class StudyTree(QWidget):
         super().__init__()
         self._found: Found | None = None
         self._hidden = False
+        self._clean: Callable[[str], str] = str
+        self._count = 0
         self._filling: Iterator[None] | None = None
         self._kept = ""
         #: True if there is something to choose from, or a patient to name.
@@ -96,7 +98,7 @@ class StudyTree(QWidget):
         self.filter.setSourceModel(self.model)
         self.view = self._tree()
         layout.addWidget(self.view)
-        self.skipped = Text("")
+        self.skipped = Elided("")
         self.which = button("Which?", self._show_skipped, "The files that were left out, and why")
         left_out = row(self.skipped, self.which)
         left_out.setStretch(0, 1)
@@ -144,14 +146,14 @@ class StudyTree(QWidget):
         item = self.current
         self._kept = item.id if item is not None and found is not None and self._found is not None else ""
         same = found is not None and found is self._found
-        self._found, self._hidden = found, hidden
+        self._found, self._hidden, self._clean = found, hidden, clean
         self.is_shown = shown = found is not None and (
             len(found.items) > 1 or any(i.study is not None for i in found.items)
         )
         for widget in (self.title, self.search, self.header, self.view):
             widget.setVisible(shown)
         words = skipped_words(found.skipped) if found is not None else ""
-        self.skipped.setText(clean(words))
+        self.skipped.show_text(clean(words))
         for widget in (self.skipped, self.which):
             widget.setVisible(bool(words))
         self._tick.stop()
@@ -162,8 +164,8 @@ class StudyTree(QWidget):
             self._filling = None
             return
         groups = tree_of(found, hidden, clean)
-        count = sum(group.count for group in groups)
-        self.title.show_text("1 series" if count == 1 else f"{count:,} series")
+        self._count = sum(group.count for group in groups)
+        self._show_count()
         self._filling = self.model.add(groups)
         self._fill()
 
@@ -239,7 +241,13 @@ class StudyTree(QWidget):
     def _filter(self, words: str) -> None:
         self.filter.show_words(words)
         self.view.expandAll()
+        self._show_count()
         self._fit()
+
+    def _show_count(self) -> None:
+        whole = "1 series" if self._count == 1 else f"{self._count:,} series"
+        words = self.search.text().strip()
+        self.title.show_text(f"{len(self.series_shown()):,} of {whole}" if words else whole)
 
     def _on_current(self, index: Any, _before: Any = None) -> None:
         data = index.data(ROW) if index.isValid() else None
@@ -283,7 +291,7 @@ class StudyTree(QWidget):
         bottom = self.view.viewport().height()
         while index.isValid() and self.view.visualRect(index).top() < bottom:
             data = index.data(ROW)
-            if isinstance(data, SeriesRow) and data.kind != "refused":
+            if isinstance(data, SeriesRow) and data.opens:
                 wanted.append(data.item.id)
             index = self.view.indexBelow(index)
         if wanted:
@@ -292,6 +300,5 @@ class StudyTree(QWidget):
     def _show_skipped(self) -> None:
         if self._found is None:
             return
-        skipped = self._found.skipped
-        lines = [reason if self._hidden else f"{name}: {reason}" for name, reason in skipped]
+        lines = skipped_lines(self._found.skipped, self._hidden, self._clean)
         TextWindow("Files that were left out", "\n".join(lines), self).show()

@@ -35,6 +35,8 @@ class Viewing:
         self._viewer = viewer
         self._layers = layers
         self.wheel_moves_slices = True
+        #: Further display windows that the file of the open scan offers, as (name, low, high).
+        self.file_windows: tuple[tuple[str, float, float], ...] = ()
         self._first_window: tuple[float, float] | None = None
         self._shown_before_hold: list[Any] = []
 
@@ -94,9 +96,10 @@ class Viewing:
             return ()
         info = scan.metadata[KEY]
         if info.get("value_unit") == "HU":
-            return tuple((name, level - width / 2, level + width / 2) for name, level, width in CT_WINDOWS)
+            usual = tuple((name, level - width / 2, level + width / 2) for name, level, width in CT_WINDOWS)
+            return (*usual, *self.file_windows)
         low, high = info["range"]
-        return (("All values", low, high),)
+        return (("All values", low, high), *self.file_windows)
 
     def remember_window(self) -> None:
         """Note the window with which the scan came: preset 0 goes back to it."""

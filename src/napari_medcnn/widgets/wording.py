@@ -39,6 +39,14 @@ def how_words(result: Segmentation | Classification) -> str:
     return "\n".join(lines) + json.dumps(made.to_json(), indent=2, ensure_ascii=False, default=str)
 
 
+def frame_words(scan: Volume | None, index: int) -> str:
+    """Return which time, echo or b-value is seen: "t = 34.2 s"; "" where the files do not state it."""
+    if scan is None or not 0 <= index < len(scan.frame_values):
+        return ""
+    unit = f" {scan.frame_unit}" if scan.frame_unit else ""
+    return f"{scan.frame_name or 'step'} = {scan.frame_values[index]:g}{unit}"
+
+
 def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
     """Return what stays on the picture as long as the scan is open; `consent` is what the user agreed to."""
     if scan is None:
