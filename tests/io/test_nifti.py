@@ -283,20 +283,6 @@ def test_row_1_says_both_sizes(tmp_path: Path) -> None:
         read(path)
 
 
-def test_row_2_a_wrong_checksum_opens_on_consent_and_is_marked(tmp_path: Path) -> None:
-    path = write(tmp_path / "c.nii.gz")
-    data = bytearray(path.read_bytes())
-    data[-5] ^= 0xFF  # last byte of the CRC
-    path.write_bytes(data)
-    with pytest.raises(ConsentNeededError, match="damaged") as asked:
-        read(path)
-    assert asked.value.asks == "damaged"
-    volume = read(path, consent=Consent(damaged=True))
-    np.testing.assert_array_equal(volume.array, voxels().T)
-    assert any("checksum is wrong" in note for note in volume.report.assumed)
-    assert volume.notes == volume.report.warnings
-
-
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_row_5_a_claim_of_terabytes_takes_no_memory(tmp_path: Path, suffix: str) -> None:
     plain = patched(write(tmp_path / "h.nii"), 40, "4h", 3, 30000, 30000, 30000)

@@ -229,16 +229,21 @@ def test_row_1_what_a_first_look_did_not_check_is_said(tmp_path: Path, monkeypat
         load(tmp_path / "cut.nii.gz")
 
 
-def test_row_2_a_wrong_length_in_the_trailer_counts_as_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [-1, -5], ids=["length", "checksum"])  # RFC 1952: CRC-32, then the length
+def test_row_2_a_wrong_checksum_opens_on_consent_and_is_marked(tmp_path: Path, place: int) -> None:
     data = bytearray(noise_file(tmp_path, ".nii.gz"))
-    data[-1] ^= 0x40
+    data[place] ^= 0x40
     path = tmp_path / "d.nii.gz"
     path.write_bytes(data)
-    assert inspect_nifti(path)[0].report.asks == "damaged"
-    with pytest.raises(ConsentNeededError, match="damaged"):
+    if place == -1:  # the length is looked at first of all, the checksum on opening
+        assert inspect_nifti(path)[0].report.asks == "damaged"
+    with pytest.raises(ConsentNeededError, match="damaged") as asked:
         load(path)
-    whole = load(tmp_path / "whole.nii.gz")
-    np.testing.assert_array_equal(load(path, damaged=True).array, whole.array)
+    assert asked.value.asks == "damaged"
+    volume = load(path, damaged=True)
+    np.testing.assert_array_equal(volume.array, load(tmp_path / "whole.nii.gz").array)
+    assert any("checksum is wrong" in note for note in volume.report.assumed)
+    assert volume.notes == volume.report.warnings
 
 
 def test_row_2_data_broken_inside_never_opens(tmp_path: Path) -> None:
