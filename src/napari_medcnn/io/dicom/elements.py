@@ -30,6 +30,26 @@ _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV
 _LONGEST = 4096  # characters of a text that are looked at
 
 
+class Elements:
+    """A data set whose elements are found by plain numbers: pydicom's own look-up costs as much as parsing the file."""
+
+    __slots__ = ("_found", "data")
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self._found = {int(tag): element for tag, element in data.items()}
+
+    def __contains__(self, tag: int) -> bool:
+        return tag in self._found
+
+    def __getitem__(self, tag: int) -> Any:
+        return self.data[tag]
+
+    def get_item(self, tag: int) -> Any:
+        """Return the element as it was read."""
+        return self._found[tag]
+
+
 @cache
 def tag_of(key: Key) -> int:
     """Return the number of a keyword or of (group, element)."""
@@ -56,13 +76,14 @@ def has(data: Any, key: Key) -> bool:
 
 def _element(data: Any, key: Key) -> tuple[str, Any, bool]:
     """Return (VR, bytes or pydicom's value, little endian); the value is None if the element is absent or empty."""
-    item = data.get_item(tag_of(key)) if tag_of(key) in data else None
+    tag = tag_of(key)
+    item = data.get_item(tag) if tag in data else None
     if item is None:
         return "UN", None, True
     if isinstance(item, RawDataElement):
         vr = item.VR
         if vr is None or vr == "UN" or vr not in _BINARY:
-            stated = _stated_vr(int(item.tag))
+            stated = _stated_vr(tag)
             vr = stated if stated != "UN" else vr or "UN"
         return vr, item.value or None, bool(item.is_little_endian)
     return str(item.VR), item.value, True
@@ -71,7 +92,7 @@ def _element(data: Any, key: Key) -> tuple[str, Any, bool]:
 def private(data: Any, group: int, creator: str, element: int) -> Key | None:
     """Return the key of a private element in the block that `creator` reserved (PS3.5 7.8.1), None without one."""
     for block in range(0x10, 0x20):
-        if text(data, (group, block)).upper().startswith(creator.upper()):
+        if (group << 16) | block in data and text(data, (group, block)).upper().startswith(creator.upper()):
             key = (group, (block << 8) | element)
             if tag_of(key) in data:
                 return key
@@ -154,7 +175,11 @@ def texts(data: Any, key: Key, limit: int = 64) -> tuple[str, ...]:
             several = value[:_LONGEST].decode("ascii").split("\\")
     else:
         several = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
-    return tuple(plain(str(v).strip("\0 "), limit) for v in several)
+    return tuple(_line(str(v).strip("\0 "), limit) for v in several)
+
+
+def _line(value: str, limit: int) -> str:
+    return value if len(value) <= limit and value.isascii() and value.isalnum() else plain(value, limit)
 
 
 def text(data: Any, key: Key, limit: int = 64) -> str:

@@ -84,7 +84,7 @@ def directions(values: tuple[float, ...] | None, notes: list[str]) -> tuple[Vect
 def spacing(data: Any, notes: list[str], key: str = "PixelSpacing") -> tuple[float, float] | None:
     """Return PixelSpacing (y, x) in mm; None, with a note, where it is stated and no length."""
     found = pair(data, key)
-    if found is None and has(data, key) and data.get_item(key) is not None and text(data, key):
+    if found is None and text(data, key):
         notes.append("The stated pixel spacing is not two lengths above 0 mm and is left out.")
     return found
 

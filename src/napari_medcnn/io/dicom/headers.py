@@ -21,6 +21,7 @@ from napari_medcnn.errors import IncompleteFileError, InputError
 from napari_medcnn.io.dicom import frames as planes
 from napari_medcnn.io.dicom.elements import (
     BROKEN,
+    Elements,
     clock,
     date,
     has,
@@ -86,9 +87,11 @@ def read_header(path: Path, salt: bytes = b"") -> Header:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            if not any(has(data, key) or has(data.file_meta, key) for key in _SIGNS):
+            meta = data.file_meta
+            data = Elements(data)
+            if not any(has(data, key) or has(meta, key) for key in _SIGNS):
                 raise InputError(f"{shown(path)}: this is not a DICOM file; none of its usual elements is there")
-            return _header(path, file, data, salt)
+            return _header(path, file, (data, meta), salt)
     except BROKEN as error:
         raise InputError(
             f"{shown(path)}: this DICOM file cannot be read ({plain(error, 100)}); it may be cut"
@@ -128,11 +131,11 @@ def _readable(name: str) -> str:
     return ", ".join(part for part in (parts[0], given) if part)
 
 
-def _header(path: Path, file: BinaryIO, data: Any, salt: bytes) -> Header:
+def _header(path: Path, file: BinaryIO, sets: tuple[Elements, Any], salt: bytes) -> Header:
+    data, meta = sets
     size = os.fstat(file.fileno()).st_size
     notes: list[str] = []
     sop_class, modality = text(data, "SOPClassUID"), text(data, "Modality", 16)
-    meta = data.file_meta
     sop_class = sop_class or text(meta, "MediaStorageSOPClassUID")
     syntax = text(meta, "TransferSyntaxUID")
     stored = _stored(data, syntax)
