@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -19,16 +18,17 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header
-from napari_medcnn.io.dicom.seg_facts import Segmentation, facts_of
+from napari_medcnn.io.dicom.seg_facts import Segmentation, facts_of, series_named
 from napari_medcnn.io.dicom.seg_grid import Placed, placed
+from napari_medcnn.io.dicom.seg_items import base_of, chosen, common, layer_items, refused_item, title_of
 from napari_medcnn.io.dicom.seg_layers import Overlaps, layers_of
 from napari_medcnn.io.dicom.seg_names import label_set
 from napari_medcnn.io.dicom.seg_onto import grid_on, on_reference
 from napari_medcnn.io.dicom.seg_pixels import Frames, check_readable, opened
-from napari_medcnn.io.found import Item, plain, shown
+from napari_medcnn.io.found import Item, shown
 from napari_medcnn.io.payload import check_memory
 
-_LAYER, _SEGMENT = ":layer-", ":segment-"
+_SEGMENT = ":segment-"
 
 
 def inspect_seg(header: Header, reference: Geometry | None = None) -> tuple[Item, ...]:
@@ -40,43 +40,18 @@ def inspect_seg(header: Header, reference: Geometry | None = None) -> tuple[Item
     header says of that (SegmentsOverlap) is not relied on.  What cannot be read is one item of kind "other", whose
     report says why.
     """
-    base = header.series_uid or header.sop_uid or "segmentation"
     try:
         seg = facts_of(header)
         place = placed(seg, reference)
         check_readable(header)
         grid = grid_on(place.geometry, reference)
         if seg.manner == "FRACTIONAL":
-            return _fractional_items(base, seg, place, grid)
+            return _fractional_items(seg, place, grid)
         layers = _layers(seg, place)
     except InputError as error:
-        reason = Report(refused=(str(error),))
-        return (
-            Item(
-                base, "other", "", (), "uint8", None, title=_title(header), warnings=reason.warnings, report=reason,
-                **_common(header),
-            ),
-        )  # fmt: skip
-    items = []
-    for k, numbers in enumerate(layers):
-        single = len(layers) == 1
-        report = _report(seg, place, layers)
-        named = ", ".join(_name(seg, n) for n in numbers[:3]) + (", ..." if len(numbers) > 3 else "")
-        items.append(
-            Item(
-                base if single else f"{base}{_LAYER}{k + 1}",
-                "labels",
-                "zyx",
-                grid.shape,
-                "uint16" if max(numbers, default=0) > 255 else "uint8",
-                grid,
-                title=_title(header) if single else f"{_title(header)}, layer {k + 1} ({plain(named, 60)})",
-                warnings=report.warnings,
-                report=report,
-                **_common(header),
-            )
-        )
-    return tuple(items)
+        return (refused_item(header, error),)
+    named = [([_name(seg, n) for n in numbers], max(numbers, default=0)) for numbers in layers]
+    return layer_items(header, grid, named, _report(seg, place, layers), header.series_uid)
 
 
 def read_seg(header: Header, item_id: str | None, reference: Geometry | None = None) -> LabelMap | Volume:
@@ -109,7 +84,7 @@ def read_seg(header: Header, item_id: str | None, reference: Geometry | None = N
     if seg.manner == "FRACTIONAL":
         return _fraction(seg, place, item_id, reference)
     layers = _layers(seg, place)
-    wanted = _chosen(header, item_id, layers)
+    wanted = chosen(header, item_id, layers, "segments")
     array = _painted(seg, place, frozenset(wanted))
     labels, assumed = _labels(seg, wanted, array)
     report = _report(seg, place, layers, assumed)
@@ -117,7 +92,7 @@ def read_seg(header: Header, item_id: str | None, reference: Geometry | None = N
         array,
         place.geometry,
         labels,
-        _title(header),
+        title_of(header),
         report.warnings,
         {"path": os.fspath(header.path), "item": item_id or ""},
         report,
@@ -127,8 +102,8 @@ def read_seg(header: Header, item_id: str | None, reference: Geometry | None = N
 
 
 def referenced_series(header: Header) -> tuple[str, ...]:
-    """Return the series that the file names as its source, most likely one; () where it names none."""
-    return facts_of(header).series
+    """Return the series that the file names as its source, most likely one; () where it names none or is broken."""
+    return series_named(header.path)
 
 
 def _itemsize(seg: Segmentation) -> int:
@@ -170,18 +145,6 @@ def _check_single(seg: Segmentation, place: Placed) -> None:
                 )
 
 
-def _chosen(header: Header, item_id: str | None, layers: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    _, mark, number = (item_id or "").rpartition(_LAYER)
-    if not mark and len(layers) == 1:
-        return layers[0]
-    if mark and number.isdigit() and 1 <= int(number) <= len(layers):
-        return layers[int(number) - 1]
-    raise InputError(
-        f"{shown(header.path)}: its segments overlap and make {len(layers)} layers; choose one of layer-1 to "
-        f"layer-{len(layers)}, got {plain(item_id) if item_id else 'none'}"
-    )
-
-
 def _painted(seg: Segmentation, place: Placed, wanted: frozenset[int]) -> Array:
     out = np.zeros(place.geometry.shape, np.uint16 if _itemsize(seg) == 2 else np.uint8)
     with opened(seg.header) as frames:
@@ -219,21 +182,22 @@ def _labels(seg: Segmentation, wanted: tuple[int, ...], array: Array) -> tuple[L
     return labels.covering(present), (f"Class {said} stands in the pixels and is not described in the file.",)
 
 
-def _fractional_items(base: str, seg: Segmentation, place: Placed, grid: Geometry) -> tuple[Item, ...]:
+def _fractional_items(seg: Segmentation, place: Placed, grid: Geometry) -> tuple[Item, ...]:
     single = len(seg.segments) == 1
     report = _report(seg, place, ())
     return tuple(
         Item(
-            base if single else f"{base}{_SEGMENT}{number}",
+            base_of(seg.header) if single else f"{base_of(seg.header)}{_SEGMENT}{number}",
             "volume",
             "zyx",
             grid.shape,
             "uint8",
             grid,
-            title=f"{_title(seg.header)}, {_name(seg, number)} (0 to 1)",
+            title=f"{title_of(seg.header)}, {_name(seg, number)} (0 to 1)",
             warnings=report.warnings,
             report=report,
-            **_common(seg.header),
+            series_uid=seg.header.series_uid,
+            **common(seg.header),
         )
         for number in sorted(seg.segments)
     )
@@ -255,7 +219,7 @@ def _fraction(seg: Segmentation, place: Placed, item_id: str | None, reference: 
                 out[plane] = _shares(seg, frames, i)
     report = _report(seg, place, ())
     volume = Volume(
-        out, place.geometry, "zyx", f"{_title(seg.header)}, {_name(seg, number)}", "SEG", window=(0.0, 1.0),
+        out, place.geometry, "zyx", f"{title_of(seg.header)}, {_name(seg, number)}", "SEG", window=(0.0, 1.0),
         notes=report.warnings, source={"path": os.fspath(seg.header.path), "item": item_id or ""}, report=report,
         frame_of_reference=seg.header.frame_of_reference,
     )  # fmt: skip
@@ -287,21 +251,3 @@ def _report(
 
 def _name(seg: Segmentation, number: int) -> str:
     return seg.segments[number].name or f"Segment {number}"
-
-
-def _title(header: Header) -> str:
-    head = " ".join(part for part in (header.modality or "SEG", header.series_number) if part)
-    return f"{head}, {header.description}" if header.description else head
-
-
-def _common(header: Header) -> dict[str, Any]:
-    """Return what every item of a file repeats of its header."""
-    return {
-        "modality": header.modality or "SEG",
-        "series_uid": header.series_uid,
-        "files": (header.path,),
-        "series_number": header.series_number,
-        "description": header.description,
-        "date": header.series_date or header.study_date,
-        "nbytes": header.nbytes,
-    }

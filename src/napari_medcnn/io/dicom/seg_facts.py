@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pydicom
 
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.io.dicom.elements import BROKEN, finite, first_item, has, items, pair, positive, text, whole
@@ -60,8 +62,6 @@ class Segmentation:
         Pixel values of a label map that are no class.
     slide
         True if the frames lie on a microscope slide.
-    series
-        Series that the file names as its source.
     assumed
         What was missing and taken for granted.
     """
@@ -74,7 +74,6 @@ class Segmentation:
     fraction: str = ""
     background: frozenset[int] = frozenset({0})
     slide: bool = False
-    series: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
     @property
@@ -140,7 +139,6 @@ def _facts(header: Header, data: Any) -> Segmentation:
         text(data, "SegmentationFractionalType", 16).upper() if manner == "FRACTIONAL" else "",
         background,
         slide,
-        _series(data),
         tuple(assumed),
     )
 
@@ -260,10 +258,18 @@ def _vector(values: Any) -> Vector:
     return (x, y, z)
 
 
-def _series(data: Any) -> tuple[str, ...]:
-    """Return the series that Referenced Series Sequence names, each once."""
-    named = [text(item, "SeriesInstanceUID") for item in items(data, "ReferencedSeriesSequence")]
+def series_named(path: Path) -> tuple[str, ...]:
+    """Return the series that Referenced Series Sequence names, each once; () where there are none or it is broken.
+
+    Nothing else of the file is parsed: thousands of frames take seconds.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=["ReferencedSeriesSequence"]
+            )
+            named = [text(item, "SeriesInstanceUID") for item in items(data, "ReferencedSeriesSequence")]
+    except BROKEN:
+        return ()
     return tuple(dict.fromkeys(uid for uid in named if uid))
-
-
-__all__ = ["Manner", "SegFrame", "Segmentation", "facts_of"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,13 @@ from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header, Part
+from napari_medcnn.io.dicom.seg_items import chosen, layer_items, refused_item, title_of
 from napari_medcnn.io.dicom.seg_layers import Overlaps, layers_of
 from napari_medcnn.io.dicom.seg_names import label_set
 from napari_medcnn.io.dicom.structures_facts import Region, Structures, structures_of
 from napari_medcnn.io.dicom.structures_fill import Filled, Patch, filled
 from napari_medcnn.io.found import Item, plain, shown
 from napari_medcnn.io.payload import check_memory
-
-_LAYER = ":layer-"
 
 
 def inspect_structures(header: Header, series: Mapping[str, tuple[Part, ...]]) -> tuple[Item, ...]:
@@ -39,7 +37,6 @@ def inspect_structures(header: Header, series: Mapping[str, tuple[Part, ...]]) -
     Items on the grid of the series it was drawn on (`Item.series_uid`); one item of kind "other" where that series is
     not there or does not open as it stands, or the file cannot be read.
     """
-    base = header.series_uid or header.sop_uid or "structures"
     assumed: tuple[str, ...] = ()
     try:
         found = structures_of(header)
@@ -47,34 +44,11 @@ def inspect_structures(header: Header, series: Mapping[str, tuple[Part, ...]]) -
         grid = _grid(header, part)
         layers, notes = _layers(found, grid)
     except InputError as error:
-        reason = Report(refused=(str(error),))
-        return (
-            Item(
-                base, "other", "", (), "uint8", None, title=_title(header), warnings=reason.warnings, report=reason,
-                series_uid=header.series_uid, **_common(header),
-            ),
-        )  # fmt: skip
-    items = []
+        return (refused_item(header, error),)
     report = _report(found, layers, (*assumed, *notes))
-    for k, members in enumerate(layers):
-        single = len(layers) == 1
-        named = ", ".join(found.regions[n].segment.name for n in members[:3]) + (", ..." if len(members) > 3 else "")
-        items.append(
-            Item(
-                base if single else f"{base}{_LAYER}{k + 1}",
-                "labels",
-                "zyx",
-                grid.shape,
-                "uint16" if max(_ids(found)) > 255 else "uint8",
-                grid,
-                series_uid=part.first.header.series_uid,
-                title=_title(header) if single else f"{_title(header)}, layer {k + 1} ({plain(named, 60)})",
-                warnings=report.warnings,
-                report=report,
-                **_common(header),
-            )
-        )
-    return tuple(items)
+    highest = max(_ids(found))
+    named = [([_name(found.regions[n]) for n in members], highest) for members in layers]
+    return layer_items(header, grid, named, report, part.first.header.series_uid)
 
 
 def read_structures(header: Header, item_id: str | None, reference: Geometry) -> LabelMap:
@@ -94,7 +68,7 @@ def read_structures(header: Header, item_id: str | None, reference: Geometry) ->
     ids = _ids(found)
     drawn = _drawn(found, reference)
     layers, notes = _layers(found, reference, drawn)
-    members = _chosen(header, item_id, layers)
+    members = chosen(header, item_id, layers, "regions")
     out = np.zeros(reference.shape, np.uint16 if max(ids) > 255 else np.uint8)
     for n in members:
         for patch in drawn[n].patches:
@@ -104,7 +78,7 @@ def read_structures(header: Header, item_id: str | None, reference: Geometry) ->
         out,
         reference,
         label_set([found.regions[n].segment for n in members], [ids[n] for n in members]),
-        _title(header),
+        title_of(header),
         report.warnings,
         {"path": os.fspath(header.path), "item": item_id or ""},
         report,
@@ -199,18 +173,6 @@ def _full(patch: Patch, shape: tuple[int, int]) -> Array:
     return out
 
 
-def _chosen(header: Header, item_id: str | None, layers: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    _, mark, number = (item_id or "").rpartition(_LAYER)
-    if not mark and len(layers) == 1:
-        return layers[0]
-    if mark and number.isdigit() and 1 <= int(number) <= len(layers):
-        return layers[int(number) - 1]
-    raise InputError(
-        f"{shown(header.path)}: its regions overlap and make {len(layers)} layers; choose one of layer-1 to "
-        f"layer-{len(layers)}, got {plain(item_id) if item_id else 'none'}"
-    )
-
-
 _REASONS = (
     ("outside", "beyond the scan left out"),
     ("across", "not in one plane of the scan left out"),
@@ -252,20 +214,3 @@ def _report(found: Structures, layers: tuple[tuple[int, ...], ...], assumed: tup
     if len(layers) > 1:
         said.append(f"Regions overlap: spread over {len(layers)} layers, in which none does.")
     return Report(tuple(said), assumed)
-
-
-def _title(header: Header) -> str:
-    head = " ".join(part for part in (header.modality or "RTSTRUCT", header.series_number) if part)
-    return f"{head}, {header.description}" if header.description else head
-
-
-def _common(header: Header) -> dict[str, Any]:
-    """Return what every item of a file repeats of its header."""
-    return {
-        "modality": header.modality or "RTSTRUCT",
-        "files": (header.path,),
-        "series_number": header.series_number,
-        "description": header.description,
-        "date": header.series_date or header.study_date,
-        "nbytes": header.nbytes,
-    }
