@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import shutil
 import warnings
@@ -47,7 +48,8 @@ def _in_series(folder: Path) -> Seed:
 
 
 def _compressed(syntax: str) -> Writer:
-    return lambda base: _in_series(write_series(base / "series", SCAN, syntax=syntax))
+    """One compressed slice alone: in a folder with others a damaged file would only be left out."""
+    return lambda base: _alone(write_series(base, SCAN, syntax=syntax) / "1.dcm")
 
 
 def _jpeg_baseline(base: Path) -> Seed:
@@ -61,7 +63,7 @@ def _jpeg_baseline(base: Path) -> Seed:
         data.PixelData = encapsulate([out.getvalue()])
         data["PixelData"].is_undefined_length = True
 
-    return _in_series(write_series(base / "series", scan, change=change))
+    return _alone(write_series(base, scan, change=change) / "1.dcm")
 
 
 def _palette(base: Path) -> Seed:
@@ -139,6 +141,10 @@ def _directory(base: Path) -> Seed:
         data.update({"StudyDate": "20260101", "StudyTime": "1200", "AccessionNumber": "", "StudyID": "1"})
         files.add(data)
     files.write(disc)
+    with warnings.catch_warnings():  # a FileSet leaves its folder of copies to the collector, which warns
+        warnings.simplefilter("ignore", ResourceWarning)
+        del files
+        gc.collect()
     shutil.rmtree(series)
     return Seed(disc, disc / "DICOMDIR", disc / "DICOMDIR")
 
@@ -159,7 +165,8 @@ def _itk(name: str) -> Writer:
 
 
 WRITERS: dict[str, Writer] = {
-    "DICOM plain": lambda base: _in_series(write_series(base / "series", SCAN)),
+    "DICOM plain": lambda base: _alone(write_series(base, SCAN) / "1.dcm"),
+    "DICOM in a series": lambda base: _in_series(write_series(base / "series", SCAN)),
     "DICOM RLE": _compressed("1.2.840.10008.1.2.5"),
     "DICOM JPEG": _jpeg_baseline,
     "DICOM J2K": _compressed("1.2.840.10008.1.2.4.90"),

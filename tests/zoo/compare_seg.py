@@ -87,6 +87,16 @@ def against_structures(mask: LabelMap, data: Dataset, scans: list[Frame]) -> Mat
     return match
 
 
+def drawn_on(data: Dataset) -> tuple[set[str], set[str]]:
+    """Return the series, and the frames of reference, that a structure set says it was drawn on."""
+    series, space = set(), {str(r.get("ReferencedFrameOfReferenceUID", "")) for r in data.StructureSetROISequence}
+    for frame in data.get("ReferencedFrameOfReferenceSequence") or []:
+        space.add(str(frame.get("FrameOfReferenceUID", "")))
+        for study in frame.get("RTReferencedStudySequence") or []:
+            series |= {str(s.SeriesInstanceUID) for s in study.get("RTReferencedSeriesSequence") or []}
+    return series, space - {""}
+
+
 def _filled(contours: list[Dataset], frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """Return what the closed contours of one plane enclose (even-odd), and all pixels a step from their edges."""
     inside = np.zeros(frame.pixels.shape, bool)

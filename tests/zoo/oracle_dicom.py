@@ -114,7 +114,7 @@ def content(path: Path) -> Content | None:
 
 
 def _suv(data: Dataset) -> float | None:
-    """Return SUVbw per Bq/ml: weight in g over the dose left at the start of the series (QIBA's vendor-neutral rule)."""
+    """Return SUVbw per Bq/ml: weight in g over the dose left at the start of the series (QIBA's rule)."""
     dose = (data.get("RadiopharmaceuticalInformationSequence") or [None])[0]
     wanted = ("RadionuclideTotalDose", "RadionuclideHalfLife", "RadiopharmaceuticalStartTime")
     if (
@@ -151,9 +151,7 @@ def by_itk(path: Path, held: Content) -> Content | None:
 
 
 def with_pixels_of(path: Path, held: Content, twin: Content, before: bool) -> Content:
-    """Return `held` with the pixels of another file of the same picture (`before` it was compressed), placed by its own
-    header.
-    """
+    """Return `held`, placed by its own header, with the pixels of the same picture (`before` it was compressed)."""
     frames = []
     for other in twin.frames:
         frame = Frame(path, other.number, other.pixels)
@@ -174,7 +172,7 @@ def _content(path: Path, data: Dataset) -> Content:
     if not any(k in data for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         return Content(path, "none", f"no pixels ({pydicom.uid.UID(sop).name or 'unknown object'})", **about)
     lossy = any(syntax.endswith(f"1.2.4{tail}") for tail in LOSSY)
-    if sop == SLIDE or "TotalPixelMatrixColumns" in data:
+    if (sop == SLIDE or "TotalPixelMatrixColumns" in data) and int(data.get("NumberOfFrames") or 1) > 1:
         return Content(path, "slide", "tiles of a microscope slide", **about)
     kind = "seg" if sop in SEG_CLASSES else "image"
     try:

@@ -34,7 +34,7 @@ class Other:
     sheared: bool = False
     mean: bool = False
 
-    pages: list[np.ndarray] | None = None
+    pages: list[np.ndarray | None] | None = None
 
     def layer(self, number: int, count: int) -> Other:
         """Return one of several items: a page of its own size, or one along the last axis."""
@@ -137,6 +137,15 @@ def metaimage(path: Path) -> Other:
     return Other(values, affine, "MetaImage text", tuple(steps[2::-1]) if steps is not None and n >= 3 else None)
 
 
+def mgh(path: Path) -> Other:
+    """By nibabel."""
+    image = nib.MGHImage.from_filename(path)
+    values = np.asarray(image.dataobj).transpose()
+    affine = LPS @ image.affine
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return Other(values, affine, "nibabel", sheared=bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4))
+
+
 _GIPL_TYPES = {7: "i1", 8: "u1", 15: "i2", 16: "u2", 31: "u4", 32: "i4", 64: "f4", 65: "f8"}
 
 
@@ -152,14 +161,30 @@ def gipl(path: Path) -> Other:
     return Other(values, None, "GIPL text", tuple(float(s) for s in spacing[:3][::-1]))
 
 
+def _tiff_pages(path: Path) -> list[np.ndarray | None]:
+    """Return the pages by tifffile, by Pillow where tifffile has no codec, None for what neither decodes."""
+    out: list[np.ndarray | None] = []
+    with tifffile.TiffFile(path) as tif, Image.open(path) as image:
+        for number, page in enumerate(tif.pages):
+            try:
+                out.append(page.asarray())
+            except ValueError:
+                try:
+                    image.seek(number)
+                    out.append(np.array(image))
+                except (OSError, EOFError):
+                    out.append(None)
+    return out
+
+
 def picture(path: Path) -> Other:
     """By SimpleITK for PNG (libpng) and JPEG, by tifffile and Pillow for TIFF and what SimpleITK refuses."""
     head = path.read_bytes()[:4]
     if head[:2] in (b"II", b"MM"):
-        with tifffile.TiffFile(path) as tif:
-            pages = [p.asarray() for p in tif.pages]
-        same = len({p.shape for p in pages}) == 1
-        return Other(np.stack(pages) if same else pages[0][None], None, "tifffile", pages=pages)
+        pages = _tiff_pages(path)
+        first = next(p for p in pages if p is not None)
+        same = all(p is not None and p.shape == first.shape for p in pages)
+        return Other(np.stack(pages) if same else first[None], None, "tifffile", pages=pages)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[None]
@@ -200,6 +225,7 @@ def kind_of(path: Path):
             return reader
     for suffixes, reader in (
         ((".nii", ".nii.gz", ".hdr"), nifti), ((".mhd", ".mha"), metaimage), ((".gipl", ".gipl.gz"), gipl),
+        ((".mgz", ".mgh"), mgh),
     ):  # fmt: skip
         if name.endswith(suffixes):
             return reader
@@ -210,7 +236,7 @@ def looks_dicom(path: Path) -> bool:
     """Return True for what may be DICOM: nothing else it is, judged by name and first bytes."""
     name = path.name.lower()
     return kind_of(path) is None and not name.endswith((
-        ".zip", ".tar", ".gz", ".json", ".txt", ".par", ".rec", ".mnc", ".mgz", ".brik.gz", ".head", ".raw", ".zraw",
+        ".zip", ".tar", ".gz", ".json", ".txt", ".par", ".rec", ".mnc", ".brik.gz", ".head", ".raw", ".zraw",
         ".npz", ".label",
     ))  # fmt: skip
 

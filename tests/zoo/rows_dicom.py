@@ -11,7 +11,7 @@ from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import ConsentNeededError, MedcnnError
 from napari_medcnn.io.found import Item
 from zoo.compare import Match, Placement
-from zoo.compare_seg import against_segments, against_structures
+from zoo.compare_seg import against_segments, against_structures, drawn_on
 from zoo.irregular import WORDS, chosen, problems, straightened
 from zoo.oracle_dicom import Content, Frame
 from zoo.rows import FAULT, Row, contents, read, row_of
@@ -170,7 +170,12 @@ def _seg_row(where: str, path: Path, items: list[Item], held: list[Content]) -> 
 def _structures_row(where: str, path: Path, item: Item, items: tuple[Item, ...], held: Content) -> Row:
     """Contours against polygons filled by scikit-image on the scan's own planes; without the scan a refusal."""
     row = row_of(where, item, reference="polygons")
-    scans = [f for i in items for c in contents(list(i.files)) if c.kind == "image" for f in c.frames]
+    there = [c for i in items for c in contents(list(i.files)) if c.kind == "image"]
+    series, space = drawn_on(held.data)
+    mine = [c for c in there if c.data.get("SeriesInstanceUID") in series] or [
+        c for c in there if c.data.get("FrameOfReferenceUID") in space
+    ]
+    scans = [f for c in mine for f in c.frames]
     try:
         value = read(path, item.id)
     except MedcnnError as error:

@@ -76,11 +76,13 @@ def sniff(path: Path) -> Format | None:
         The file is missing, empty or unreadable.
     """
     head = head_of(path)
+    if head[128:132] == b"DICM":  # its preamble may begin like any other format
+        return "dicom"
     if is_nifti(head) or _is_analyze(head):
         return "nifti"
     if head[:4] == b"NRRD":
         return "nrrd"
-    if head[128:132] == b"DICM" or _is_bare_dicom(head):
+    if _is_bare_dicom(head):
         return "dicom"
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         return "png"
