@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_medcnn.core.consent import Report
+from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
@@ -24,6 +25,7 @@ from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type,
 from napari_medcnn.io.dicom.stack_grid import flat_geometry, grid_of, spacing_words
 from napari_medcnn.io.dicom.timing import Timing, cine_of, timing_of
 
+_CENTIMETRES = 3  # code of the physical unit of an ultrasound region (PS3.3 C.8.5.5.1.15)
 _CROSS_SECTIONS = ("CT", "MR", "PT", "NM", "RTDOSE")
 
 
@@ -135,7 +137,7 @@ def _part(uid: str, bundle: Bundle, places: Places, one: Arrangement) -> Part:
     axes: Axes = ("tzyxc" if colour else "tzyx") if many else ("zyxc" if colour else "zyx")
     shape = (*((len(one.times),) if many else ()), len(one.places), rows, columns, *((3,) if colour else ()))
     report = Report(
-        (*bundle.found, *one.found, *timing.found, *grid.report.found),
+        (*_stack_words(one, places, grid.geometry), *bundle.found, *one.found, *timing.found, *grid.report.found),
         tuple(dict.fromkeys((*bundle.assumed, *one.assumed, *timing.assumed, *grid.report.assumed))),
         (*one.refused, *grid.report.refused),
         "duplicates" if one.duplicates else grid.report.asks,
@@ -158,6 +160,22 @@ def _part(uid: str, bundle: Bundle, places: Places, one: Arrangement) -> Part:
         report,
         _files(everything),
     )
+
+
+def _stack_words(one: Arrangement, places: Places, geometry: Geometry | None) -> tuple[str, ...]:
+    """Return what a reader is told of a stack: its slices, their direction and step, and a rescale that changes."""
+    found = []
+    if len(one.places) > 1:
+        axis = int(np.abs(places.normal).argmax())
+        tilt = float(np.degrees(np.arccos(min(1.0, abs(float(places.normal[axis]))))))
+        way = ("sagittal", "coronal", "axial")[axis]
+        step = f", {geometry.spacing_mm[0]:.4g} mm apart" if geometry is not None else ""
+        found.append(f"{len(one.places)} {way} slices{step}{f', {tilt:.0f}° oblique' if tilt >= 1 else ''}.")
+    scales = {(p.frame.slope, p.frame.intercept) for t in one.times for p in t}
+    if len(scales) > 1:
+        slopes = sorted(s for s, _ in scales)
+        found.append(f"The rescale differs between slices (slope {slopes[0]:g} to {slopes[-1]:g}); each has its own.")
+    return tuple(found)
 
 
 def _only(places: Places, one: Arrangement) -> Places:
@@ -235,10 +253,20 @@ def _picture(part_id: str, header: Header, assumed: tuple[str, ...], name: str) 
 
 
 def _seen_from(header: Header) -> tuple[str, ...]:
-    if len(header.patient_orientation) < 2:
-        return ()
-    rows, columns = header.patient_orientation[:2]
-    return (f"Rows run to {rows or '?'}, columns to {columns or '?'} of the patient.",)
+    """Return where rows and columns run to, and what an ultrasound image says of the size of its pixels."""
+    found = []
+    if len(header.patient_orientation) > 1:
+        rows, columns = header.patient_orientation[:2]
+        found.append(f"Rows run to {rows or '?'}, columns to {columns or '?'} of the patient.")
+    for region in header.values.get("UltrasoundRegions", ())[:1]:
+        in_cm = region.get("PhysicalUnitsXDirection") == region.get("PhysicalUnitsYDirection") == _CENTIMETRES
+        x, y = region.get("PhysicalDeltaX", 0.0), region.get("PhysicalDeltaY", 0.0)
+        if in_cm and x and y:
+            found.append(
+                f"A region of this ultrasound image is calibrated: {abs(y) * 10:.3g} x {abs(x) * 10:.3g} mm per pixel; "
+                "the rest is not, so lengths in mm are off."
+            )
+    return tuple(found)
 
 
 def _noted(parts: Sequence[Part]) -> list[Part]:

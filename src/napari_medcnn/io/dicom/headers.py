@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 
 import pydicom
 
-from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom import frames as planes
 from napari_medcnn.io.dicom.elements import (
     BROKEN,
@@ -33,16 +32,11 @@ from napari_medcnn.io.dicom.elements import (
 from napari_medcnn.io.dicom.facts import Frame, Header, Stored
 from napari_medcnn.io.dicom.functional import functional_frames
 from napari_medcnn.io.dicom.kinds import PROJECTIONS, kind_of, video_of, words_for
+from napari_medcnn.io.dicom.located import located
 from napari_medcnn.io.dicom.mosaic import is_mosaic, mosaic_frames
 from napari_medcnn.io.dicom.values import further_facts
 from napari_medcnn.io.found import Person, plain, shown
-from napari_medcnn.io.payload import incomplete
 
-_PLAIN = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_LONG_VR = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN")
-_ELEMENTS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
-_UNDEFINED = 0xFFFFFFFF
 #: One of these is in every DICOM file; pydicom, told to be lenient, reads anything.
 _SIGNS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "Rows",
           "MediaStorageSOPClassUID", "TransferSyntaxUID", "PatientName", "PatientID", "ImageType")  # fmt: skip
@@ -147,7 +141,7 @@ def _header(path: Path, file: BinaryIO, sets: tuple[Elements, Any], salt: bytes)
     elif kind == "other":
         what = words_for(sop_class, modality)
     if stored is not None and kind in ("image", "segmentation"):
-        stored = _located(path, file, stored, size)
+        stored = located(path, file, stored, size)
     frames = _frames(data, stored, sop_class, notes) if kind == "image" and stored is not None else ()
     detector = pair(data, "ImagerPixelSpacing")
     if sop_class in PROJECTIONS and detector is not None and not has(data, "PixelSpacingCalibrationType"):
@@ -160,7 +154,8 @@ def _header(path: Path, file: BinaryIO, sets: tuple[Elements, Any], salt: bytes)
             values["Mosaic"] = tiles
         else:
             frames = tiles
-    sides = (text(data, key, 4).upper() for key in ("ImageLaterality", "Laterality"))
+    stated = [str(f.moment.get("FrameLaterality", "")) for f in frames[:1]]
+    sides = (*(text(data, key, 4).upper() for key in ("ImageLaterality", "Laterality")), *stated)
     laterality = next((side for side in sides if side in ("L", "R", "B", "U")), "")
     return Header(
         path,
@@ -214,78 +209,6 @@ def _stored(data: Any, syntax: str) -> Stored | None:
         "",
         lut=has(data, "ModalityLUTSequence"),
     )
-
-
-def _located(path: Path, file: BinaryIO, stored: Stored, size: int) -> Stored:
-    """Return `stored` with the place of the pixels; refuse a file that ends before them or inside them."""
-    if stored.syntax == _DEFLATED:  # inflated by pydicom: the decoder checks the length
-        return replace(stored, element="PixelData")
-    if not _standing_at_pixels(file):
-        raise IncompleteFileError(
-            f"{shown(path)}: its header claims {stored.rows} x {stored.columns} pixels and the file holds none; "
-            "it may be cut. Copy it again from where it came"
-        )
-    start = file.tell()
-    head = file.read(12)
-    order = ">" if head[:2] == b"\x7f\xe0" else "<"
-    group, element = struct.unpack(order + "HH", head[:4])
-    name = _ELEMENTS[(group << 16) | element]
-    if head[4:6] in _LONG_VR:  # as an implicit length these letters would be odd, which no length is
-        length, offset = struct.unpack(order + "I", head[8:12])[0], start + 12
-    else:
-        length, offset = struct.unpack(order + "I", head[4:8])[0], start + 8
-    if length == _UNDEFINED:
-        check_fragments(path, file, offset, size)
-        return replace(stored, element=name)
-    need = plain_length(stored)
-    have = min(length, size - offset)
-    if stored.syntax in _PLAIN:
-        if have < need:
-            raise incomplete(path, have, need)
-        return replace(stored, element=name, offset=offset, length=have)
-    if size - offset < length or not length:
-        raise incomplete(path, size - offset, length)
-    return replace(stored, element=name)
-
-
-def _standing_at_pixels(file: BinaryIO) -> bool:
-    """Return True if the file stands at the tag of a pixel element."""
-    start = file.tell()
-    head = file.read(4)
-    file.seek(start)
-    if len(head) < 4:
-        return False
-    return any(
-        ((group << 16) | element) in _ELEMENTS
-        for group, element in (struct.unpack("<HH", head), struct.unpack(">HH", head))
-    )
-
-
-def plain_length(stored: Stored) -> int:
-    """Return the bytes that uncompressed pixels take (PS3.5 8.1.1; YBR_FULL_422 shares colours, PS3.3 C.7.6.3.1.2)."""
-    samples: float = stored.samples
-    if stored.samples == 3 and stored.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
-        samples = 2
-    elif stored.samples == 3 and stored.photometric == "YBR_PARTIAL_420":
-        samples = 1.5
-    bits = stored.rows * stored.columns * stored.frames * samples * stored.bits_allocated
-    return -int(-bits // 8)
-
-
-def check_fragments(path: Path, file: BinaryIO, offset: int, size: int) -> None:
-    """Raise `IncompleteFileError` if an encapsulated stream ends inside one of its fragments (PS3.5 A.4)."""
-    at, first = offset, True
-    while at + 8 <= size:
-        file.seek(at)
-        tag, length = struct.unpack("<II", file.read(8))
-        if tag != 0xE000FFFE:  # FFFE,E000 as two little-endian shorts; anything else ends the stream
-            break
-        at += 8 + length
-        if at > size or length == _UNDEFINED:
-            raise incomplete(path, size - offset, min(at, 1 << 62) - offset)
-        first = first and length == 0
-    if at == offset:
-        raise incomplete(path, size - offset, size - offset + 1)
 
 
 def _frames(data: Any, stored: Stored, sop_class: str, notes: list[str]) -> tuple[Frame, ...]:

@@ -32,7 +32,7 @@ class Bundle:
 
 
 def bundles_of(planes: Sequence[Plane]) -> list[Bundle]:
-    """Return the planes in bundles of one patient, size, colour, stack, component, orientation and pixel spacing."""
+    """Return the planes in bundles of one patient, size, colour, space, stack, component, orientation and spacing."""
     ordered = tuple(
         sorted(planes, key=lambda p: (p.frame.instance, str(p.header.path), p.frame.index, p.frame.tile or ()))
     )
@@ -86,6 +86,12 @@ def is_colour(plane: Plane) -> bool:
     """Return True if the plane decodes to red, green and blue."""
     stored = plane.header.stored
     return stored is not None and (stored.samples == 3 or stored.photometric == "PALETTE COLOR")
+
+
+def _spaces(planes: Sequence[Plane]) -> list[Hashable]:
+    """Return the frame of reference; files that state none go with the first that is stated."""
+    first = next((p.header.frame_of_reference for p in planes if p.header.frame_of_reference), "")
+    return [p.header.frame_of_reference or first for p in planes]
 
 
 def _stacks(planes: Sequence[Plane]) -> list[Hashable]:
@@ -147,6 +153,7 @@ _STEPS: tuple[tuple[str, Callable[[Sequence[Plane]], list[Hashable]], Callable[[
     ("patient", _persons, lambda _, k: f"patient {k} of this series"),
     ("size", _sizes, lambda key, _: f"{key[0]} x {key[1]}" if isinstance(key, tuple) else ""),
     ("colour", _colours, lambda key, _: "colour" if key is True else "inverted" if key == "MONOCHROME1" else "grey"),
+    ("space", _spaces, lambda _, k: f"frame of reference {k}"),
     ("stack", _stacks, lambda key, k: f"stack {key or k}"),
     ("component", _components, lambda key, _: str(key)),
     ("orientation", _orientations, lambda _, k: f"orientation {k}"),
