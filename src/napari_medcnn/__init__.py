@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it. ``models`` is also the name of the folder with the shipped model
 # packages; that folder has no ``__init__.py`` and is never imported, so the function keeps the name.
 _PUBLIC = {
+    "Consent": "napari_medcnn.core.consent",
     "attach": "napari_medcnn.api",
     "evaluate": "napari_medcnn.api",
     "explain": "napari_medcnn.api",

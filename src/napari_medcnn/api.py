@@ -8,12 +8,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_medcnn.core.consent import Consent
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, result_of
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, Provenance, Segmentation
@@ -35,7 +35,7 @@ from napari_medcnn.verbs.doctor import install
 from napari_medcnn.worker.client import Engine
 
 __all__ = [
-    "MaskResult", "ClassResult",
+    "ClassResult", "Consent", "MaskResult",
     "attach", "evaluate", "explain", "models", "predict", "read", "save",
 ]  # fmt: skip
 
@@ -65,24 +65,33 @@ class ClassResult(Classification):
         _show(viewer, self.volume, self)
 
 
-def read(path: str | Path, item: str | None = None, resample: bool = False) -> Volume | LabelMap:
-    """Read a scan or a mask from a file or a DICOM folder.
+def read(
+    path: str | Path, item: str | None = None, resample: bool = False, *, consent: Consent = NONE
+) -> Volume | LabelMap:
+    """Read a scan or a mask from a file, a DICOM folder or a DICOMDIR.
+
+    What the reader found, assumed and was allowed stands in ``.report`` and ``.source["consent"]`` of the result.
 
     Parameters
     ----------
     item
         Which one, if the path holds several (ids as in ``medcnn info``).
     resample
-        Bring a tilted, gapped or sheared series onto a straight grid; without it such a series is refused.
+        Short for ``consent=mc.Consent(resample=True)``.
+    consent
+        What may be done instead of refusing: bring a tilted, gapped or sheared image onto a straight grid, take the
+        first or last of differing duplicates, open what a damaged file still holds, expand a very large file, show
+        one part of complex numbers.  Nothing is done unasked.
 
     Raises
     ------
     InputError
         The file is missing, damaged, of a kind we do not read, or holds several items.
+    ConsentNeededError
+        It opens only with a consent that was not given; ``.asks`` names the field of `Consent`.
     """
-    value: Volume | LabelMap = result_of(
-        open_verb.run(open_verb.OpenRequest(Path(path), item, Consent(resample=resample)), Cancel())
-    )
+    agreed = replace(consent, resample=True) if resample else consent
+    value: Volume | LabelMap = result_of(open_verb.run(open_verb.OpenRequest(Path(path), item, agreed), Cancel()))
     return value
 
 

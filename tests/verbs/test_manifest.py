@@ -48,7 +48,7 @@ def test_manifest_says_what_was_made_of_what(tmp_path: Path, model: Path, engine
     first, second = kept["cases"]
     assert {k: first[k] for k in CASE_KEYS} == done.report["cases"][0]
     assert first["input_sha256"] == hashlib.sha256(hashlib.sha256(good.read_bytes()).digest()).hexdigest()
-    assert first["options"] == {**to_json(options), "resample": False, "code": []}
+    assert first["options"] == {**to_json(options), "consent": {}, "code": []}
     assert second["status"] == "failed" and second["error"]
 
 

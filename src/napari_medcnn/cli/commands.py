@@ -12,14 +12,15 @@ from typing import Any
 from napari_medcnn.cli import terminal, windows
 from napari_medcnn.cli.model_list import show_models
 from napari_medcnn.cli.predicting import run_predict
-from napari_medcnn.cli.terminal import complain, finish, say, say_json
-from napari_medcnn.core.consent import Consent
+from napari_medcnn.cli.terminal import complain, consent_of, finish, say, say_json
 from napari_medcnn.core.events import Cancel
 from napari_medcnn.errors import InputError, MissingExtraError
 from napari_medcnn.evaluation.report import GateDecision, Report
 from napari_medcnn.io.dataset import read_dataset
+from napari_medcnn.io.found import Found
 from napari_medcnn.io.save import save_json
 from napari_medcnn.verbs import convert, demo, doctor, engines, evaluate, gate, info, train
+from napari_medcnn.verbs.consent_flags import ASKED
 from napari_medcnn.verbs.train_config import read_train_config
 
 GATE_SPLIT = "gate"
@@ -72,19 +73,15 @@ def show_demo(args: argparse.Namespace) -> int:
 
 
 def show_info(args: argparse.Namespace) -> int:
-    """``medcnn info PATH``."""
-    found = finish(info.run(info.InfoRequest(Path(args.path)), Cancel()))
+    """``medcnn info PATH...``."""
+    found: Found = finish(info.run(info.InfoRequest([Path(path) for path in args.paths]), Cancel()))
     if args.json:
         say_json(info.to_json(found))
     else:
         say("\n".join(_item_words(item) for item in info.to_json(found)["items"]) or "No image in it.")
-    for path in found.skipped:
-        complain(f"skipped: {_skipped(path)}")
+    for name, reason in found.skipped:
+        complain(f"skipped: {name}: {reason}")
     return 0
-
-
-def _skipped(entry: Any) -> str:
-    return " ".join(map(str, entry)) if isinstance(entry, tuple) else str(entry)
 
 
 def _item_words(item: dict[str, Any]) -> str:
@@ -94,12 +91,17 @@ def _item_words(item: dict[str, Any]) -> str:
     shape = " x ".join(map(str, item["shape"]))
     modality = f" {item['modality']}" if item["modality"] not in ("", item["kind"]) else ""
     lines = [f"{item['id']}: {item['kind']}{modality}, {item['axes']} {shape}, {item['dtype']}, {size}, {side}"]
-    return "\n".join(terminal.plain(line) for line in [*lines, *(f"  note: {note}" for note in item["warnings"])])
+    said = item["report"]
+    lines += [f"  {text}" for text in said["found"]]
+    lines += [f"  note: {text}" for text in item["warnings"] if text not in said["refused"]]
+    agree = f" (opens with {ASKED[said['asks']]})" if said["asks"] in ASKED else ""
+    lines += [f"  does not open as it is: {text}{agree}" for text in said["refused"]]
+    return "\n".join(terminal.plain(line) for line in lines)
 
 
 def run_convert(args: argparse.Namespace) -> int:
     """``medcnn convert IN OUT``."""
-    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, Consent(resample=args.resample))
+    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, consent_of(args))
     replaced = Path(args.output).exists()
     say(f"Wrote {finish(convert.run(request, Cancel()))}")
     if replaced:

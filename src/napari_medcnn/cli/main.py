@@ -13,7 +13,7 @@ from typing import Protocol
 from napari_medcnn import __version__
 from napari_medcnn.cli.terminal import complain
 from napari_medcnn.core.options import CHOICES
-from napari_medcnn.errors import Cancelled, MedcnnError
+from napari_medcnn.errors import Cancelled, ConsentNeededError, MedcnnError
 
 DONE, PROBLEM, INTERRUPTED = 0, 1, 130
 
@@ -68,8 +68,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _words(error: Exception) -> str:
+    from napari_medcnn.verbs.consent_flags import ASKED
     from napari_medcnn.verbs.guard import plain_os_error
 
+    if isinstance(error, ConsentNeededError) and error.asks in ASKED:
+        return f"{str(error).rstrip('.')}. To agree, add {ASKED[error.asks]}"
     return plain_os_error(error) if isinstance(error, OSError) else str(error)
 
 
@@ -103,13 +106,13 @@ def _looking(command: Add) -> None:
     added.add_argument("--out", metavar="DIR", help="folder for the results (default: a new temporary one)")
     added = command("open", "open_window", "open files or folders in the window")
     added.add_argument("paths", nargs="+", metavar="PATH")
-    added = command("info", "show_info", "say what a file or folder holds", True)
-    added.add_argument("path", metavar="PATH")
+    added = command("info", "show_info", "say what files, folders or a DICOMDIR hold", True)
+    added.add_argument("paths", nargs="+", metavar="PATH")
     added = command("convert", "run_convert", "write a scan or mask in another format, values and grid unchanged")
     added.add_argument("input", metavar="IN")
     added.add_argument("output", metavar="OUT")
     added.add_argument("--item", metavar="ID", help="which item, if IN holds several (see: medcnn info)")
-    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
+    _consenting(added)
     added = command("models", "show_models", "list the models, add or remove one", True)
     change = added.add_mutually_exclusive_group()
     change.add_argument("--add", metavar="PATH", help="add a package (folder or zip), or a bare network with --answers")
@@ -145,8 +148,8 @@ def _predicting(added: argparse.ArgumentParser) -> None:
     added.add_argument("--item", metavar="ID", help="which item, if IN holds several")
     added.add_argument("--frame", type=_count, default=0, metavar="N", help="time point of a 4D scan, from 0")
     added.add_argument("--region", metavar="Z0:Z1,Y0:Y1,X0:X1", help="run only inside this box of voxels")
-    added.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
     added.add_argument("--ignore-fit", action="store_true", help="run although the scan looks unlike the training data")
+    _consenting(added)
     more = added.add_argument_group("also written beside the mask")
     more.add_argument("--probabilities", action="store_true", help="the probability of every class")
     more.add_argument("--uncertainty", action="store_true", help="a map from 0, sure, to 255, undecided")
@@ -161,6 +164,21 @@ def _predicting(added: argparse.ArgumentParser) -> None:
     how.add_argument("--coarse", action="store_true", help="look roughly first, then closely where something was found")
     how.add_argument("--engine", choices=CHOICES["engine"], default="auto")
     how.add_argument("--precision", choices=CHOICES["precision"], default="float32")
+
+
+def _consenting(added: argparse.ArgumentParser) -> None:
+    """Add the flags that allow what is refused unasked; each is a field of `core.consent.Consent`."""
+    agree = added.add_argument_group("what you agree to (each is recorded with the result)")
+    agree.add_argument("--resample", action="store_true", help="bring a tilted or uneven series onto a straight grid")
+    agree.add_argument(
+        "--duplicates", choices=("first", "last"), default="ask", help="which of differing copies to take"
+    )
+    agree.add_argument("--damaged", action="store_true", help="read what a damaged file still holds")
+    agree.add_argument("--large", action="store_true", help="expand a file beyond the usual size")
+    agree.add_argument(
+        "--complex", choices=("magnitude", "phase", "real", "imaginary"), default="ask", dest="complex_part",
+        help="what to take of complex numbers",
+    )  # fmt: skip
 
 
 def _count(text: str) -> int:

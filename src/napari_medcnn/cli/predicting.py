@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from napari_medcnn.cli.terminal import complain, finish, say, say_json
+from napari_medcnn.cli.terminal import complain, consent_of, finish, say, say_json
 from napari_medcnn.core.events import Cancel
 from napari_medcnn.core.options import PredictOptions, Span
 from napari_medcnn.errors import InputError
 from napari_medcnn.verbs import engines, predict_many
+from napari_medcnn.verbs.consent_flags import ASKED
 
 _REGION = re.compile(r"(\d+):(\d+),(\d+):(\d+),(\d+):(\d+)")
 
@@ -20,15 +21,16 @@ def run_predict(args: argparse.Namespace) -> int:
     """``medcnn predict -m MODEL IN... -o OUT``."""
     request = predict_many.ManyRequest(
         tuple(Path(path) for path in args.inputs), args.model, Path(args.out), options_of(args),
-        item=args.item, resample=args.resample, resume=args.resume,
+        item=args.item, consent=consent_of(args), resume=args.resume,
     )  # fmt: skip
     with engines.engine() as engine:
         done: predict_many.ManyResult = finish(predict_many.run(request, Cancel(), engine))
     if args.json:
         say_json(done.report)
-    for case in done.report["cases"]:
+    for case, asks in zip(done.report["cases"], done.asks, strict=True):
         if case["status"] != "done":
-            complain(_named(case["input"], case["error"]))
+            agree = f". To agree, add {ASKED[asks]}" if asks in ASKED else ""
+            complain(_named(case["input"], case["error"].rstrip(".") + agree if agree else case["error"]))
         elif not args.json:
             say(f"{case['input']} -> {case['output']}{_result_words(case)}")
             for warning in case["warnings"]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.events import Events, Failed, Progress, Result
 from napari_medcnn.errors import MedcnnError
 
@@ -86,3 +88,8 @@ def complain(text: str) -> None:
 def plain(text: str) -> str:
     """Return text on one line without control characters: words from a file header may hold anything."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def consent_of(args: argparse.Namespace) -> Consent:
+    """Return what the flags agree to."""
+    return Consent(args.resample, args.duplicates, args.damaged, args.large, args.complex_part)

@@ -64,9 +64,12 @@ def combine(volumes: Sequence[Volume], names: Sequence[str] = ()) -> Volume:
         notes.append(f"{name} was resampled onto the grid of {called[0]}{rest}.")
     notes += [note for volume in volumes[1:] for note in volume.notes if note not in notes]
     said = [v.report for v in volumes]
-    agreed: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     for volume in reversed(volumes):
-        agreed |= volume.source.get("consent") or {}
+        for key in ("consent", "names"):  # what was agreed to, and file names in the reports
+            if volume.source.get(key):
+                known = volume.source[key]
+                kept[key] = {**kept.get(key, {}), **known} if key == "consent" else (*kept.get(key, ()), *known)
     units = {v.value_unit for v in volumes}
     paths = [str(v.source.get("path") or "") for v in volumes]
     return Volume(
@@ -78,7 +81,7 @@ def combine(volumes: Sequence[Volume], names: Sequence[str] = ()) -> Volume:
         value_unit=units.pop() if len(units) == 1 else "",
         channel_names=called,
         notes=tuple(notes),
-        source={"path": "|".join(paths), "item": "", **({"consent": agreed} if agreed else {})} if all(paths) else {},
+        source={"path": "|".join(paths), "item": "", **kept} if all(paths) else kept,
         report=Report(_once(r.found for r in said), _once(r.assumed for r in said), _once(r.refused for r in said)),
         frame_of_reference=first.frame_of_reference,
     )

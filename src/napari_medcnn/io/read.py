@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -85,9 +85,9 @@ def found_steps(found: Found, item: Item, consent: Consent = NONE) -> Reading:
     """Read one item of what was found, without looking at the rest of its folder again; pauses as `read_steps`."""
     if isinstance(item.basis, dicom.Basis):
         value = yield from dicom.read_steps(item, consent)
-        return _sourced(value, found.path, item.id, consent)
+        return _sourced(value, found.path, item.id, consent, item.files)
     volume, labels = _load(item.files[0] if item.files else found.path, item.id, consent)
-    volume = _sourced(volume, found.path, item.id, consent)
+    volume = _sourced(volume, found.path, item.id, consent, item.files)
     return volume if labels is None else _as_labels(volume, labels)
 
 
@@ -108,9 +108,10 @@ def read_volume(path: Path | str, item: str | None = None, consent: Consent = NO
 def read_item(found: Found, item: Item, consent: Consent = NONE) -> Volume:
     """Return one item of what was found as a `Volume` whatever it says of itself; errors as `read_found`."""
     if isinstance(item.basis, dicom.Basis):
-        return _sourced(_as_volume(_end_of(dicom.read_steps(item, consent))), found.path, item.id, consent)
+        value = _as_volume(_end_of(dicom.read_steps(item, consent)))
+        return _sourced(value, found.path, item.id, consent, item.files)
     volume, _ = _load(item.files[0] if item.files else found.path, item.id, consent)
-    return _sourced(volume, found.path, item.id, consent)
+    return _sourced(volume, found.path, item.id, consent, item.files)
 
 
 def read_labels(path: Path | str, item: str | None = None, consent: Consent = NONE) -> LabelMap:
@@ -219,9 +220,16 @@ def _load(path: Path, item: str | None, consent: Consent, as_ids: bool = False) 
 V = TypeVar("V", bound=Volume | LabelMap)
 
 
-def _sourced(value: V, path: Path, item: str, consent: Consent) -> V:
-    """Return the image with where it came from and what was agreed to for it."""
-    agreed = {"consent": consent.to_json()} if consent != NONE else {}
+def _sourced(value: V, path: Path, item: str, consent: Consent, files: Sequence[Path] = ()) -> V:
+    """Return the image with where it came from, what was agreed to for it, and the file names that its report names.
+
+    The names are for whoever writes the report where no name of a file may stand.
+    """
+    agreed: dict[str, object] = {"consent": consent.to_json()} if consent != NONE else {}
+    said = " ".join((*value.report.found, *value.report.warnings))
+    names = {word for file in (*files, path) for word in (file.name, shown(file), file.name[-40:]) if word in said}
+    if names:
+        agreed["names"] = tuple(sorted(names))
     return replace(value, source={"path": os.fspath(path), "item": item, **agreed})
 
 

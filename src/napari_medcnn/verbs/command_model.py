@@ -37,7 +37,8 @@ from napari_medcnn.io.found import plain
 from napari_medcnn.io.save import save_volume
 from napari_medcnn.verbs.command_output import MASK, Answer, read_answer
 from napari_medcnn.verbs.guard import Steps, guarded, stop_if
-from napari_medcnn.verbs.predict import one_frame, refuse_misfit, voxel_sha256
+from napari_medcnn.verbs.predict import one_frame, refuse_misfit
+from napari_medcnn.verbs.scan_record import scan_record, voxel_sha256
 from napari_medcnn.worker.arrays import remove_stale
 from napari_medcnn.worker.program import Program, own_environment
 
@@ -286,7 +287,7 @@ def _segmentation(job: _Job, answer: Answer, left: tuple[str, ...], seconds: dic
 
 def _provenance(job: _Job, warnings: tuple[str, ...], seconds: dict[str, float]) -> Provenance:
     """Say how the mask was made: the arguments with their placeholders, never what was filled in."""
-    command, options, grid = job.command, job.request.options, job.volume.geometry
+    command, options = job.command, job.request.options
     asked = any("device" in placeholders(argument) for argument in command.arguments)
     versions = {"napari-medcnn": __version__}
     if job.program.version:
@@ -306,13 +307,7 @@ def _provenance(job: _Job, warnings: tuple[str, ...], seconds: dict[str, float])
         options={f.name: given[f.name] for f in fields(options) if f.name in ("device", "frame", "ignore_fit")},
         versions=versions,
         device=f"{job.program.path.name}, {command.device_word(options.device)}" if asked else job.program.path.name,
-        input={
-            "sha256": voxel_sha256(job.volume),
-            "shape": list(job.volume.array.shape),
-            "axes": job.volume.axes,
-            "dtype": str(job.volume.array.dtype),
-            "spacing_mm": list(grid.spacing_mm) if grid.spacing_known else None,
-        },
+        input=scan_record(job.volume, voxel_sha256(job.volume)),
         time=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
         seconds=seconds,
         notes=tuple(f"{i.topic}: {i.text}" for i in job.fit if i.level != "ok") + warnings,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from napari_medcnn import __version__
 from napari_medcnn.core.consent import NONE, Consent
-from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.core.events import Cancel, Events, Preview, Progress, Result
+from napari_medcnn.core.results import Provenance
+from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.read import inspect, read
-from napari_medcnn.verbs.guard import guarded, stop_if
+from napari_medcnn.io.folder import scan_steps
+from napari_medcnn.io.found import Found
+from napari_medcnn.io.read import found_steps
+from napari_medcnn.verbs.guard import Steps, guarded, stop_if, stoppable
+from napari_medcnn.verbs.names import provenance_path
 from napari_medcnn.verbs.save import SaveRequest, write
+from napari_medcnn.verbs.scan_record import scan_record, voxel_sha256
 
 
 @dataclass(frozen=True)
@@ -25,27 +33,55 @@ class ConvertRequest:
 
 @guarded
 def run(request: ConvertRequest, cancel: Cancel) -> Events:
-    """Convert; the result is the path written.
+    """Convert; the result is the path written.  Beside it stands what reading found, assumed, and was allowed.
 
     Fails with
     ----------
     InputError
-        Several items and none chosen (they are listed), the source itself as target, or an irregular grid.
+        Several items and none chosen (they are listed), or the source itself as target.
+    ConsentNeededError
+        An irregular grid, differing duplicates, damage and the like, without the consent it asks for.
     SaveError
         The target cannot be written; an old file stays as it was.
     """
     stop_if(cancel)
     source, target = Path(request.source), Path(request.target)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise InputError(f"{target}: source and target are the same file; name another target.")
+    for path in (target, provenance_path(target)):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise InputError(f"{target}: source and target are the same file; name another target.")
     yield Progress(None, f"Looking at {source.name}")
-    found = inspect(source)
+    found: Found = yield from stoppable(scan_steps([source]), cancel)
     if request.item is None and len(found.items) > 1:
         listed = "; ".join(f"{i.id} ({i.kind}, {' x '.join(map(str, i.shape))})" for i in found.items)
         raise InputError(f"{source}: holds {len(found.items)} items, choose one with --item: {listed}")
-    stop_if(cancel)
     yield Progress(None, f"Reading {source.name}")
-    value = read(source, request.item, request.consent)
+    value: Volume | LabelMap = yield from _without_preview(
+        stoppable(found_steps(found, found.item(request.item), request.consent), cancel)
+    )
     stop_if(cancel)
     yield Progress(None, f"Writing {target.name}")
-    yield Result(write(SaveRequest(value, target)))
+    yield Result(write(SaveRequest(value, target, _provenance(value))))
+
+
+def _without_preview(steps: Steps) -> Steps:
+    """Pass on progress; a first picture is of no use to a file."""
+    try:
+        while True:
+            event = next(steps)
+            if not isinstance(event, Preview):
+                yield event
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
+
+
+def _provenance(value: Volume | LabelMap) -> Provenance:
+    return Provenance(
+        model={},
+        options={},
+        versions={"napari-medcnn": __version__},
+        device="",
+        input=scan_record(value, voxel_sha256(value)),
+        time=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+    )

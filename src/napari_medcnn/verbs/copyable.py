@@ -9,10 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.packages import Package
 from napari_medcnn.verbs.command_model import CommandRequest
+from napari_medcnn.verbs.consent_flags import flags_of, python_of
 from napari_medcnn.verbs.evaluate import EvaluateRequest
 from napari_medcnn.verbs.names import stem_of
 from napari_medcnn.verbs.predict import PredictRequest
@@ -50,6 +52,7 @@ def as_command(request: Copyable, out: Path | None = None, platform: str = sys.p
     words += _flags(request.options)
     item = request.volume.source.get("item")
     words += ["--item", str(item)] if item else []
+    words += flags_of(_consent_of(request))
     return _joined(words, platform)
 
 
@@ -86,7 +89,7 @@ def as_python(request: Copyable, out: Path | None = None) -> str:
         lines += ["from napari_medcnn.io import samples", "", f"scan = samples.{name}()"]
         lines += ["scan = scan[0]"] if name == "phantom" else []
     else:
-        lines += ["", *_reading(_path_of(request), item)]
+        lines += ["", *_reading(_path_of(request), item, _consent_of(request))]
     plain = PredictOptions()
     changed = {f.name: getattr(request.options, f.name) for f in fields(plain)}
     changed = {k: v for k, v in changed.items() if v != getattr(plain, k)}
@@ -108,11 +111,18 @@ def _source_of_scores(request: EvaluateRequest) -> list[str]:
     return ["--predictions", str(request.predictions)]
 
 
-def _reading(path: str, item: str) -> list[str]:
-    """Return the line that reads a scan, or names the scans that are its channels."""
+def _reading(path: str, item: str, consent: Consent) -> list[str]:
+    """Return the lines that read a scan, or name the scans that are its channels."""
+    agreed = f", consent={python_of(consent)}" if consent != NONE else ""
     if "|" in path and not Path(path).exists():
-        return [f"scan = {path.split('|')!r}  # channels, on the grid of the first"]
-    return [f"scan = mc.read({path!r}{_arguments({'item': item or None})})"]
+        if not agreed:
+            return [f"scan = {path.split('|')!r}  # channels, on the grid of the first"]
+        return [f"scan = [mc.read(path{agreed}) for path in {path.split('|')!r}]  # channels, on the grid of the first"]
+    return [f"scan = mc.read({path!r}{_arguments({'item': item or None})}{agreed})"]
+
+
+def _consent_of(request: Run) -> Consent:
+    return Consent.from_json(request.volume.source.get("consent") or {})
 
 
 def _model_of(request: Run) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_medcnn.core.consent import Consent
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import InputError, MedcnnError, SaveError
 from napari_medcnn.imaging.channels import combine
@@ -65,9 +65,9 @@ class Case:
         """All files the voxels come from."""
         return tuple(file for part in self.parts for file in (part.item.files or (part.found.path,)))
 
-    def read(self, resample: bool, channel_names: Sequence[str] = ()) -> Volume:
+    def read(self, consent: Consent = NONE, channel_names: Sequence[str] = ()) -> Volume:
         """Return the scan; several channels on the grid of the first."""
-        volumes = [read_item(part.found, part.item, Consent(resample=resample)) for part in self.parts]
+        volumes = [read_item(part.found, part.item, consent) for part in self.parts]
         if len(volumes) == 1:
             return volumes[0]
         names = [part.found.path.name for part in self.parts]

@@ -26,6 +26,7 @@ from napari_medcnn.imaging.asked import check_options
 from napari_medcnn.imaging.forecast import forecast_for, free_bytes, gigabytes
 from napari_medcnn.io.packages import Package, find_model, read_package
 from napari_medcnn.verbs.guard import guarded, relay, stop_if
+from napari_medcnn.verbs.scan_record import scan_record, voxel_sha256
 from napari_medcnn.worker.client import Engine
 from napari_medcnn.worker.meta import volume_meta
 from napari_medcnn.worker.protocol import ArrayRef
@@ -160,15 +161,6 @@ def refuse_misfit(fit: tuple[FitItem, ...], options: PredictOptions) -> None:
     raise InputError(f"This scan does not suit the model. {lines}{hint}")
 
 
-def voxel_sha256(volume: Volume) -> str:
-    """Return the sha256 of the voxels in C order, little endian: the same scan from any file gives the same hash."""
-    array = volume.array
-    digest = hashlib.sha256()
-    for plane in array if array.ndim > 1 else [array]:  # plane by plane, so that a flipped view is never copied whole
-        digest.update(np.ascontiguousarray(plane, dtype=array.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()
-
-
 def scan_key(digest: str) -> str:
     """Return the key of a kept scan in the exchange folder; `digest` is its `voxel_sha256`."""
     return f"scan-{digest[:24]}"
@@ -252,7 +244,7 @@ def _ref(ref: ArrayRef | None) -> dict[str, Any] | None:
 
 
 def _provenance(job: _Job, reply: Mapping[str, Any]) -> Provenance:
-    spec, volume, grid = job.package.spec, job.volume, job.volume.geometry
+    spec, volume = job.package.spec, job.volume
     model: dict[str, Any] = {
         "name": spec.name, "version": spec.version, "sha256": spec.sha256, "licence": spec.licence
     }  # fmt: skip
@@ -264,13 +256,7 @@ def _provenance(job: _Job, reply: Mapping[str, Any]) -> Provenance:
         options=to_json(job.request.options),
         versions={"napari-medcnn": __version__, **{str(k): str(v) for k, v in reply.get("versions", {}).items()}},
         device=str(reply.get("device", "")),
-        input={
-            "sha256": job.digest,
-            "shape": list(volume.array.shape),
-            "axes": volume.axes,
-            "dtype": str(volume.array.dtype),
-            "spacing_mm": list(grid.spacing_mm) if grid.spacing_known else None,
-        },
+        input=scan_record(volume, job.digest),
         time=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
         seconds={str(k): float(v) for k, v in reply.get("seconds", {}).items()},
         notes=tuple(f"{i.topic}: {i.text}" for i in job.fit if i.level != "ok") + warnings,

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from napari_medcnn.core.command import CommandModel
+from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, Event, Events, Progress, Result
 from napari_medcnn.core.options import PredictOptions, to_json
 from napari_medcnn.core.results import Classification, Provenance, Segmentation
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import Cancelled, EngineError, InputError, MedcnnError
+from napari_medcnn.errors import Cancelled, ConsentNeededError, EngineError, InputError, MedcnnError
 from napari_medcnn.io.commands import find_command
 from napari_medcnn.io.packages import Package
 from napari_medcnn.io.save import save_json, save_text, save_volume
@@ -38,9 +39,9 @@ class ManyRequest:
 
     An input may be several paths joined by ``|``: the channels of one case, on the grid of the first.  `model` is the
     name or path of a package, or the name of one of the user's command models.  `item` takes one item of a single
-    input that holds several; `resample` allows irregular series.  `resume` leaves out what ``manifest.json`` in `out`
-    says is done with equal input, model and options.  Maps that `options` ask for (probabilities, uncertainty) become
-    files beside the mask.
+    input that holds several; `consent` allows what is refused unasked.  `resume` leaves out what ``manifest.json`` in
+    `out` says is done with equal input, model and options.  Maps that `options` ask for (probabilities, uncertainty)
+    become files beside the mask.
     """
 
     inputs: tuple[Path, ...]
@@ -49,16 +50,20 @@ class ManyRequest:
     options: PredictOptions = field(default_factory=lambda: PredictOptions(uncertainty=False))
     code: tuple[str, ...] = ()
     item: str | None = None
-    resample: bool = False
+    consent: Consent = NONE
     resume: bool = False
 
 
 @dataclass(frozen=True)
 class ManyResult:
-    """`report` is what ``medcnn predict --json`` prints; `failed` counts its cases that have no result."""
+    """`report` is what ``medcnn predict --json`` prints; `failed` counts its cases that have no result.
+
+    `asks` names, case by case, the consent that a failed one needs, or "".
+    """
 
     report: dict[str, Any]
     failed: int
+    asks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,12 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Row of the report, result or None, whether the engine or program died of it."""
+    """Row of the report, result or None, whether the engine or program died of it, the consent that it needs."""
 
     row: dict[str, Any]
     result: Segmentation | Classification | None = None
     died: bool = False
+    asks: str = ""
 
 
 @guarded
@@ -120,14 +126,15 @@ def run(request: ManyRequest, cancel: Cancel, engine: Engine) -> Events:
         raise InputError("resume: needs OUT to be a folder, where the manifest stands")
     named = {"name": model.name, "sha256": model.sha256}
     log = manifest.Manifest(None if one_file else out, manifest.head(named), request.resume)
-    rows = yield from _all(work, cases, targets, log)
+    rows, asks = yield from _all(work, cases, targets, log)
     failed = sum(row["status"] != "done" for row in rows)
-    yield Result(ManyResult({"model": named, "cases": rows}, failed))
+    yield Result(ManyResult({"model": named, "cases": rows}, failed, asks))
 
 
 def _all(work: _Work, cases: list[Case], targets: list[Path], log: manifest.Manifest) -> Steps:
-    """Run all cases; returns their rows.  Whatever stops the run, what is done is on disk."""
+    """Run all cases; returns their rows and what they ask.  Whatever stops the run, what is done is on disk."""
     rows: list[dict[str, Any]] = []
+    asks: list[str] = []
     scores: list[tuple[str, Classification]] = []
     deaths = 0
     try:
@@ -145,6 +152,7 @@ def _all(work: _Work, cases: list[Case], targets: list[Path], log: manifest.Mani
                 error = (outcome.row["error"] or "").partition(command_model.SAID)[0] or None
                 log.add({**outcome.row, "error": error, "chosen": chosen, **key})
             rows.append(outcome.row)
+            asks.append(outcome.asks)
             if isinstance(outcome.result, Classification):
                 scores.append((f"{case.name}#{case.item}" if case.several else case.name, outcome.result))
             deaths = deaths + 1 if outcome.died else 0
@@ -155,7 +163,7 @@ def _all(work: _Work, cases: list[Case], targets: list[Path], log: manifest.Mani
         log.write()
         if scores:
             save_text(predictions_table(scores), work.request.out / "predictions.csv")
-    return rows
+    return rows, tuple(asks)
 
 
 def _open(request: ManyRequest, cancel: Cancel) -> Generator[Event, None, _Model]:
@@ -180,7 +188,7 @@ def _key(work: _Work, case: Case) -> dict[str, Any]:
         digest = manifest.files_sha256(case.files)
     except OSError:
         return {}
-    options = {**to_json(request.options), "resample": request.resample, "code": list(request.code)}
+    options = {**to_json(request.options), "consent": request.consent.to_json(), "code": list(request.code)}
     return {"input": case.name, "item": case.item, "input_sha256": digest, "model_sha256": work.model.mark,
             "options": options}  # fmt: skip
 
@@ -197,7 +205,7 @@ def _again(before: Mapping[str, Any]) -> _Outcome:
 
 def _one(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outcome]:
     """Run one case, whatever happens to it."""
-    error, died = case.error, False
+    error, died, asks = case.error, False, ""
     if not error:
         try:
             return (yield from _attempt(work, case, target))
@@ -205,6 +213,7 @@ def _one(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outco
             raise
         except MedcnnError as fault:
             error, died = str(fault), isinstance(fault, EngineError)
+            asks = fault.asks if isinstance(fault, ConsentNeededError) else ""
         except OSError as fault:
             error = plain_os_error(fault)
         except MemoryError:
@@ -218,13 +227,13 @@ def _one(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outco
         "warnings": [],
         "error": error,
     }
-    return _Outcome(row, None, died)
+    return _Outcome(row, None, died, asks)
 
 
 def _attempt(work: _Work, case: Case, target: Path) -> Generator[Event, None, _Outcome]:
     request, model = work.request, work.model
     spare_input(case, target)
-    volume = case.read(request.resample, model.channel_names)
+    volume = case.read(request.consent, model.channel_names)
     result: Segmentation | Classification = yield from relay(_predict(work, volume))
     warnings = [*volume.notes, *(f"{i.topic}: {i.text}" for i in result.fit if i.level != "ok"), *result.warnings]
     if isinstance(result, Segmentation):
