@@ -158,7 +158,7 @@ def _signed(raw: Array, precision: int, stored: Stored) -> Array:
     wide = raw.astype(f"u{max(1, stored.bits_allocated // 8)}", copy=False)
     extra = max(0, 8 * wide.dtype.itemsize - max(precision, stored.bits_stored))
     signed = wide.view(f"i{wide.dtype.itemsize}")
-    return ((signed << extra) >> extra).astype(_dtype(stored), copy=False)
+    return signed if not extra else ((signed << extra) >> extra).astype(_dtype(stored), copy=False)
 
 
 def _check_size(facts: Codestream, stored: Stored) -> None:

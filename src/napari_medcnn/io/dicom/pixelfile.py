@@ -156,7 +156,7 @@ class PixelFile:
                 raise incomplete(self.path, 0, frame_length(stored) * stored.frames)
             self._file, self._start, self._length = io.BytesIO(value), 0, len(value)
             return
-        self._dataset = _parsed(self.path, self._file)
+        stated = _parsed(self.path, self._file, only=["ExtendedOffsetTable"])
         start = self._file.tell()
         head = self._file.read(12)
         if head[:4] not in _PIXELS:
@@ -173,7 +173,7 @@ class PixelFile:
                 )
             self._start, self._length = start, length
             return
-        table = self._dataset.get("ExtendedOffsetTable") or b""
+        table = stated.get("ExtendedOffsetTable") or b""
         extended = struct.unpack(f"<{len(table) // 8}Q", table[: len(table) // 8 * 8])
         self._spans = frame_spans(self.path, self._file, start, stored.frames, extended)
 
@@ -233,11 +233,11 @@ def check_readable(path: Path, stored: Stored) -> None:
         )
 
 
-def _parsed(path: Path, file: BinaryIO, pixels: bool = False) -> Any:
+def _parsed(path: Path, file: BinaryIO, pixels: bool = False, only: list[str | int] | None = None) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(file, stop_before_pixels=not pixels, force=True)
+            return pydicom.dcmread(file, stop_before_pixels=not pixels, force=True, specific_tags=only)
     except BROKEN as error:
         raise InputError(f"{shown(path)}: this DICOM file cannot be read ({plain(error, 100)})") from error
 
