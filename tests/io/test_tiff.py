@@ -13,6 +13,7 @@ from PIL import Image
 from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputError, UnsupportedError
+from napari_medcnn.io import payload
 from napari_medcnn.io.formats import inspect_file, read_file
 from napari_medcnn.io.read import read_labels
 
@@ -162,20 +163,42 @@ def test_row_4_pages_that_point_back_or_hold_nothing(tmp_path: Path) -> None:
         read_file(path, "tiff")
 
 
-def test_row_6_a_tiff_that_expands_without_measure_asks(tmp_path: Path) -> None:
+def test_row_4_rows_without_a_strip_are_not_filled_with_zeros(tmp_path: Path) -> None:
+    """tifffile and libtiff put zeros where the table names fewer strips than the picture has rows."""
+    path = tmp_path / "b.tif"
+    tifffile.imwrite(path, RGB[..., 0], compression="zlib", metadata=None, rowsperstrip=80)
+    with tifffile.TiffFile(path) as tif:
+        tag = tif.pages[0].tags["ImageLength"]
+    data = bytearray(path.read_bytes())
+    struct.pack_into({3: "<H", 4: "<I"}[int(tag.dtype)], data, tag.offset + 8, 160)
+    path.write_bytes(data)
+    assert tifffile.imread(path)[80:].max() == 0  # what must not happen here
+    for damaged in (False, True):
+        with pytest.raises(IncompleteFileError):
+            read_file(path, "tiff", None, Consent(damaged=damaged))
+
+
+def test_row_6_a_tiff_that_expands_beyond_half_of_the_memory_asks(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "b.tif"
+    tifffile.imwrite(path, np.zeros((1000, 1000), np.uint8), compression="zlib", metadata=None)
+    monkeypatch.setattr(payload, "free_memory", lambda: 1_500_000)
+    with pytest.raises(ConsentNeededError, match=r"expand to 1\.0 MB; 1\.5 MB of memory are free") as caught:
+        read_file(path, "tiff")
+    assert caught.value.asks == inspect_file(path, "tiff")[0].report.asks == "large"
+    assert read_file(path, "tiff", None, Consent(large=True))[0].array.shape == (1, 1000, 1000)
+
+
+def test_row_5_a_tiff_that_claims_what_no_compression_could_hold(tmp_path: Path) -> None:
     path = tmp_path / "b.tif"
     tifffile.imwrite(path, np.zeros((64, 64), np.uint8), compression="zlib", metadata=None, rowsperstrip=64)
     data = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as tif:
         for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
             tag = tif.pages[0].tags[name]
-            form = {3: "<H", 4: "<I"}[int(tag.dtype)]
-            struct.pack_into(form, data, tag.offset + 8, 25_000)
+            struct.pack_into({3: "<H", 4: "<I"}[int(tag.dtype)], data, tag.offset + 8, 25_000)
     path.write_bytes(data)
-    with pytest.raises(InputError, match=r"expand to|memory are free") as caught:
-        read_file(path, "tiff")
-    if isinstance(caught.value, ConsentNeededError):
-        assert caught.value.asks == "large"
+    with pytest.raises(IncompleteFileError):
+        read_file(path, "tiff", None, Consent(large=True, damaged=True))
 
 
 def test_row_4_nothing_left_is_an_error_whatever_is_agreed(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.io.found import Item
+from napari_medcnn.errors import InputError
+from napari_medcnn.io.found import Item, shown
 from napari_medcnn.io.gipl import inspect_gipl, read_gipl
 from napari_medcnn.io.metaimage import inspect_metaimage, read_metaimage
 from napari_medcnn.io.mgh import inspect_mgh, read_mgh
@@ -61,7 +62,16 @@ def read_file(
     InputError
         As the reader of the format; `ConsentNeededError` where the user must agree first.
     """
-    part = part_of(item)
+    try:
+        return _read(path, kind, part_of(item), consent, as_ids)
+    except MemoryError as error:
+        raise InputError(
+            f"{shown(path)}: there is not enough memory for its voxels; close other programs, or crop or downsample "
+            "the image first"
+        ) from error
+
+
+def _read(path: Path, kind: Format, part: str | None, consent: Consent, as_ids: bool) -> tuple[Volume, LabelSet | None]:
     if kind == "nifti":
         volume, note, is_mask = read_nifti(path, consent)
         return volume, LabelSet.from_json(note.get("labels", [])) if is_mask and volume.axes == "zyx" else None

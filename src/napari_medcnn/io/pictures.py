@@ -43,7 +43,10 @@ _CLASSES = {
     "gif": GifImagePlugin.GifImageFile, "webp": WebPImagePlugin.WebPImageFile,
     "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }  # fmt: skip
-_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, struct.error, EOFError, KeyError, IndexError, TypeError)
+_PILLOW_ERRORS = (
+    OSError, ValueError, SyntaxError, struct.error, EOFError, KeyError, IndexError, TypeError,
+    Image.DecompressionBombError,
+)  # fmt: skip
 #: A picture this large that is packed this tight is asked about, whatever memory is free.
 _LARGE, _RATIO = 512_000_000, 200
 #: EXIF 2.32, tag 0x0112: how the camera was held.

@@ -221,7 +221,7 @@ def _decoded(path: Path, tif: tifffile.TiffFile, group: Pages, layout: Layout) -
     if group.compression in _SELF_DECODED and group.predictor == 1:
         try:
             array = np.stack([np.asarray(tif.pages[number].asarray()) for number in numbers])
-        except (*TIFF_ERRORS, ArithmeticError) as error:
+        except TIFF_ERRORS as error:
             raise IncompleteFileError(f"{shown(path)}: a page is damaged ({plain(error, 100)})") from error
         except RuntimeError as error:
             raise UnsupportedError(f"{shown(path)}: a page cannot be decoded ({plain(error, 100)})") from error

@@ -5,7 +5,9 @@ Decoders give the pages they find and keep quiet about the rest, so the structur
 
 from __future__ import annotations
 
+import math
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,12 @@ from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import incomplete
 
 _MOST_PAGES = 100_000
-TIFF_ERRORS = (tifffile.TiffFileError, ValueError, KeyError, struct.error, IndexError, TypeError, OSError)
+#: No compression that is read packs tighter (deflate 1032, LZW about 1400); a larger claim is a lie.
+_MOST_RATIO = 4000
+TIFF_ERRORS = (
+    tifffile.TiffFileError, zlib.error, ValueError, KeyError, struct.error, IndexError, TypeError, OSError,
+    ArithmeticError,
+)  # fmt: skip
 GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 
 
@@ -91,14 +98,14 @@ def layout_of(path: Path, tif: tifffile.TiffFile) -> Layout:
             page: Any = tif.pages[number]
             page = page.aspage() if hasattr(page, "aspage") else page
             lack = _lack(page, size)
+            found = _pages(path, number, page) if not lack else None
         except TIFF_ERRORS as error:
-            lack = plain(error, 100)
-        if lack:
+            lack, found = plain(error, 100) or "unreadable", None
+        if found is None:
             if number == 0:
                 raise incomplete(path, size, max(size + 1, int(lack) if lack.isdigit() else 0))
             fault = f"pages {number + 1} and on are missing"
             break
-        found = _pages(path, number, page)
         last = groups[-1] if groups else None
         if last is not None and _same(last, found):
             groups[-1] = Pages(**(vars(last) | {"count": last.count + 1, "empty": last.empty + found.empty}))
@@ -119,6 +126,10 @@ def _lack(page: Any, size: int) -> str:
         return str(size + 1)
     if max(ends) > size:
         return str(max(ends))
+    if len(page.dataoffsets) < math.prod(page.chunked):  # decoders put zeros where a strip has no entry
+        return str(size + 1)
+    if page.nbytes > _MOST_RATIO * sum(page.databytecounts) + (1 << 16):
+        return str(size + page.nbytes // _MOST_RATIO)
     if page.compression == 1 and sum(page.databytecounts) < page.nbytes:
         return str(size + page.nbytes - sum(page.databytecounts))
     return ""
