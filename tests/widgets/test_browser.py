@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,9 @@ import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QApplication, QLabel
 
 from dicom_files import uid, write_series
-from heartbeat import Heartbeat
 from napari_medcnn.io.found import Found
 from napari_medcnn.widgets.study_rows import PICTURE, ROW
 from study_cases import CHEST, hospital, series
@@ -228,16 +228,20 @@ def test_single_series_opens_in_one_action_and_names_its_patient(desk, export: P
 
 
 def test_a_thousand_series_never_stop_the_window(desk) -> None:
-    dock = desk.dock
-    rows = tuple(series(f"s{i}", f"CT {i}, Thorax", CHEST) for i in range(1000))
-    beat = Heartbeat()
-    dock.session.found = Found(Path("many"), rows)
+    """Every pass of the event loop is short: in time of the processor, which a busy computer does not stretch."""
+    dock, passes = desk.dock, []
+    dock.session.found = Found(Path("many"), tuple(series(f"s{i}", f"CT {i}, Thorax", CHEST) for i in range(1000)))
+    began = time.thread_time()
     dock.session.found_changed.emit()
-    desk.until(lambda: not dock.scan.tree.is_filling)
-    desk.idle(0.2)
-    longest = beat.stop()
-    assert dock.scan.tree.title.whole == "1,000 series"
-    assert longest < 0.1
+    passes.append(time.thread_time() - began)
+    while dock.scan.tree.is_filling or len(passes) < 40:
+        began = time.thread_time()
+        QApplication.processEvents()
+        passes.append(time.thread_time() - began)
+        time.sleep(0.005)
+    assert dock.scan.tree.title.whole == "1,000 series" and len(titles(desk)) == 1000
+    assert max(passes) < 0.1
+    settled(desk)
 
 
 def test_refused_rows_say_why_and_do_not_open(desk) -> None:

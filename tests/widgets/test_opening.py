@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 
 from dicom_files import write_series
@@ -78,7 +78,11 @@ def settled(desk) -> None:
 
 
 def start(desk, title: str) -> None:
-    desk.dock.scan.tree.opened.emit(title)
+    """Open a row from inside the event loop, as a click does: what Qt deletes later goes only there."""
+    tree = desk.dock.scan.tree
+    tree.choose(title)
+    QTimer.singleShot(0, lambda: tree.opened.emit(title))
+    desk.idle(0.02)
 
 
 def roles(desk) -> list[str]:

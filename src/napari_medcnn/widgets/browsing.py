@@ -55,7 +55,6 @@ class Browsing(QObject):
         self._show(item)
         buttons = self._notices.answer_buttons()
         if buttons:
-            buttons[0].show()  # what is not on the screen yet does not take the focus
             buttons[0].setFocus(Qt.FocusReason.OtherFocusReason)
         return bool(buttons)
 

@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_medcnn.core.consent import NONE, Consent, Report
-from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, row
+from napari_medcnn.widgets.parts import GAP, Text, button, column, row
 
 #: For each thing that may be asked: (words of the button, what agreeing to it sets).
 ANSWERS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
@@ -85,7 +85,10 @@ class Notices(QWidget):
         self.buttons = QGridLayout()
         self.buttons.setSpacing(GAP)
         layout.addLayout(self.buttons)
-        self.hide()
+        self._buttons = [button("", partial(self._answer, number)) for number in range(4)]
+        for number, made in enumerate(self._buttons):
+            self.buttons.addWidget(made, number // 2, number % 2)
+        self.show_report(Report())
 
     def show_report(self, report: Report, question: Question | None = None) -> None:
         """Show what was noticed of one scan, and what it asks; nothing at all hides the block."""
@@ -94,14 +97,13 @@ class Notices(QWidget):
         if question is not None and not any(line.endswith(question.words) for line in lines):
             lines.insert(0, f"?  {question.words}")
         self._lines, self._question = lines, question
-        clear_layout(self.buttons)
         answers = ANSWERS[question.asks] if question is not None and asked else ()
-        for number, (text, _sets) in enumerate(answers):
-            made = button(text, partial(self._answer, number))
-            if len(answers) == 1:
-                self.buttons.addWidget(made, 0, 0, 1, 2)
-            else:
-                self.buttons.addWidget(made, number // 2, number % 2)
+        for number, made in enumerate(self._buttons):
+            made.setVisible(number < len(answers))
+            if number < len(answers):
+                made.setText(answers[number][0])
+                made.setAccessibleName(answers[number][0])
+        self.buttons.addWidget(self._buttons[0], 0, 0, 1, 2 if len(answers) == 1 else 1)
         self.more.setChecked(False)
         self._show()
 
@@ -112,7 +114,7 @@ class Notices(QWidget):
 
     def answer_buttons(self) -> list[Any]:
         """Return the buttons that agree to something, in their order."""
-        return [self.buttons.itemAt(i).widget() for i in range(self.buttons.count())]
+        return [made for made in self._buttons if not made.isHidden()]
 
     def _answer(self, number: int) -> None:
         question = self._question
