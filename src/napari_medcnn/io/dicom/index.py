@@ -186,7 +186,10 @@ class HeaderIndex:
 
     def _shrink(self) -> None:
         """Drop the oldest half once the file is too large."""
-        if self._database is None or self._file.stat().st_size <= self._max_bytes:
+        if self._database is None:
+            return
+        pages = self._database.execute("PRAGMA page_count").fetchone()[0]
+        if pages * self._database.execute("PRAGMA page_size").fetchone()[0] <= self._max_bytes:
             return
         self._database.execute(
             "DELETE FROM headers WHERE number <= (SELECT (min(number) + max(number)) / 2 FROM headers)"
