@@ -94,8 +94,8 @@ def _check_fragments(path: Path, file: BinaryIO, offset: int, frames: int) -> No
         fragments += 1
     if fragments < frames:
         raise IncompleteFileError(
-            f"{shown(path)}: the file is incomplete ({max(0, fragments)} of {frames} compressed pictures); copy it again "
-            "from its source"
+            f"{shown(path)}: the file is incomplete ({max(0, fragments)} of {frames} compressed pictures); copy it "
+            "again from its source"
         )
 
 
