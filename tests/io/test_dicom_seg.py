@@ -93,6 +93,16 @@ def test_one_plane_of_unknown_thickness(tmp_path: Path) -> None:
     assert read_mask(path, alone).geometry == alone
 
 
+def test_planes_of_another_distance_do_not_lie_in_the_scan_like_stripes(tmp_path: Path) -> None:
+    # a scan of 5 mm under a mask of 5 mm, and a reference of 2.5 mm that holds every plane of it exactly
+    truth = parts(9)
+    wide = source_series(tmp_path / "ct", SHAPE, each=lambda k: {"SliceThickness": 5.0}, step=(0.0, 0.0, 5.0))
+    mask = read_mask(write_seg(tmp_path / "s.dcm", wide, truth, "BINARY"), grid((13, 21, 19)))
+    assert mask.geometry.spacing_mm == (5.0, 0.8, 0.7) and mask.geometry.shape == (6, 21, 19)
+    np.testing.assert_array_equal(mask.array, truth[1:])
+    assert mask.notes == ("The scan it was made from lies on another grid; the mask stands on its own grid.",)
+
+
 def test_another_grid_is_said_and_not_forced(tmp_path: Path) -> None:
     path = write_seg(tmp_path / "s.dcm", source_series(tmp_path / "ct", SHAPE), parts(), "BINARY")
     other = Geometry(SHAPE, (2.0, 1.0, 1.0), (10.0, 20.0, 30.0))
@@ -231,6 +241,19 @@ def test_a_label_map_is_the_same_in_every_syntax(tmp_path: Path, syntax: str, de
     path = write_seg(tmp_path / "s.dcm", sources, truth, "LABELMAP", transfer_syntax_uid=syntax, change=change)
     assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == (DeflatedExplicitVRLittleEndian if deflated else syntax)
     np.testing.assert_array_equal(read_mask(path, grid(truth.shape)).array, truth)
+
+
+def test_the_padding_value_of_a_label_map_is_background(tmp_path: Path) -> None:
+    def pad(data: Any) -> None:
+        data.PixelPaddingValue = 3
+
+    truth = parts(10)
+    sources = source_series(tmp_path / "ct", SHAPE)
+    path = write_seg(tmp_path / "s.dcm", sources, truth, "LABELMAP", change=pad)
+    mask = read_mask(path, grid())
+    assert mask.labels.ids == (1, 2)
+    np.testing.assert_array_equal(mask.array, np.where(truth == 3, 0, truth))
+    assert "The value 3 marks pixels without a class; it is background here." in mask.report.found
 
 
 def test_a_class_that_is_not_described_gets_a_name_and_is_said(tmp_path: Path) -> None:

@@ -168,6 +168,10 @@ def test_of_several_parts_the_one_with_a_grid_and_most_planes_is_taken(tmp_path:
     scout = part(Geometry((1, 9, 9), SPACING, (0.0, 0.0, 0.0)))
     (item,) = inspect_structures(read_header(path), {uid("series"): (scout, part(GRID))})
     assert item.shape == GRID.shape
+    larger = Geometry((9, 24, 30), SPACING, GRID.origin_lps, OBLIQUE)
+    elsewhere = part(larger, space=uid("elsewhere"))
+    (item,) = inspect_structures(read_header(path), {uid("series"): (elsewhere, part(GRID))})
+    assert item.shape == GRID.shape  # the larger one lies in another space
 
 
 def test_contradictions_are_refused(tmp_path: Path) -> None:

@@ -19,9 +19,7 @@ class Overlaps:
         self.pairs: set[Pair] = set()
 
     def add_plane(self, masks: Sequence[tuple[int, Array]]) -> None:
-        """Compare all (class, bool (y, x)) of one plane with each other; of one class there may be several."""
-        if len({number for number, _ in masks}) < 2:
-            return
+        """Compare all (class, bool (y, x)) of one plane with each other; each class comes once."""
         union: Array | None = None
         for k, (number, mask) in enumerate(masks):
             if union is None:
@@ -29,7 +27,7 @@ class Overlaps:
                 continue
             if bool(np.any(union & mask)):  # seldom: only then is it worth knowing with whom
                 for other, earlier in masks[:k]:
-                    if other != number and bool(np.any(earlier & mask)):
+                    if bool(np.any(earlier & mask)):
                         self.pairs.add((min(other, number), max(other, number)))
             union |= mask
 
