@@ -104,6 +104,7 @@ def filled(
             yield from _run(work, shape[0] * shape[1], workers or _processors())
         except _TooNarrowError as wider:
             dtype = wider.dtype
+            work.out = np.empty(0)  # the error's traceback would keep the narrow array alive beside the wide one
             continue
         return work.out
 
