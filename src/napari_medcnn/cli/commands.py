@@ -78,25 +78,27 @@ def show_info(args: argparse.Namespace) -> int:
     if args.json:
         say_json(info.to_json(found))
     else:
-        say("\n".join(_item_words(item) for item in info.to_json(found)["items"]) or "No image in it.")
+        told = zip(info.to_json(found)["items"], found.items, strict=True)
+        say("\n".join(_item_words(words, item.title) for words, item in told) or "No image in it.")
     for name, reason in found.skipped:
         complain(f"skipped: {name}: {reason}")
     return 0
 
 
-def _item_words(item: dict[str, Any]) -> str:
+def _item_words(item: dict[str, Any], title: str) -> str:
+    said = item["report"]
     spacing = item["spacing_mm"]
     size = " x ".join(f"{mm:g}" for mm in spacing) + " mm (z, y, x)" if spacing else "voxel size not stated"
-    side = item["orientation"] or "left/right not stated"
-    shape = " x ".join(map(str, item["shape"]))
+    grid = [size, item["orientation"] or "left/right not stated"] if not said["refused"] else []
+    shape = [f"{item['axes']} {' x '.join(map(str, item['shape']))}", item["dtype"]] if item["shape"] else []
     modality = f" {item['modality']}" if item["modality"] not in ("", item["kind"]) else ""
-    lines = [f"{item['id']}: {item['kind']}{modality}, {item['axes']} {shape}, {item['dtype']}, {size}, {side}"]
-    said = item["report"]
-    lines += [f"  {text}" for text in said["found"]]
-    lines += [f"  note: {text}" for text in item["warnings"] if text not in said["refused"]]
+    name = f" {title}:" if title and title not in item["id"] else ""
+    lines = [f"{item['id']}:{name} " + ", ".join([item["kind"] + modality, *shape, *grid])]
+    lines += said["found"]
+    lines += [f"note: {text}" for text in item["warnings"] if text not in said["refused"]]
     agree = f" (opens with {ASKED[said['asks']]})" if said["asks"] in ASKED else ""
-    lines += [f"  does not open as it is: {text}{agree}" for text in said["refused"]]
-    return "\n".join(terminal.plain(line) for line in lines)
+    lines += [f"does not open as it is: {text}{agree}" for text in said["refused"]]
+    return "\n  ".join(terminal.plain(line) for line in lines)
 
 
 def run_convert(args: argparse.Namespace) -> int:
