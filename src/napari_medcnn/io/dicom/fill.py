@@ -31,22 +31,18 @@ _MOST_WORKERS = 8
 _LEAST_PLANES = 4  # fewer are read without threads
 
 
-class _TooNarrowError(Exception):
-    """A plane holds values that the array's type does not; never leaves this module."""
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        super().__init__(str(dtype))
-        self.dtype = dtype
-
-
 @dataclass
 class _Work:
-    """What the threads share: jobs still to do, planes done, and whether to stop."""
+    """What the threads share: jobs still to do, planes done, whether to stop, and the type that was found too narrow.
+
+    The last is no exception: its traceback would keep the narrow array alive beside the wide one.
+    """
 
     out: Array  # (t, z, y, x[, 3])
     jobs: deque[tuple[Header, list[tuple[int, int, Frame]]]]
     stop: threading.Event = field(default_factory=threading.Event)
     done: int = 0
+    wider: np.dtype[Any] | None = None
 
     def run(self) -> None:
         """Do jobs until none is left; any error stops the other threads too."""
@@ -68,9 +64,22 @@ class _Work:
             for t, z, frame in places:
                 if self.stop.is_set():
                     return
-                if not plane_into(file, frame, self.out[t, z]):
-                    _put(self.out, t, z, plane(file, frame), header)
+                if not plane_into(file, frame, self.out[t, z]) and not self._put(t, z, plane(file, frame), header):
+                    self.stop.set()
+                    return
                 self.done += 1  # a lost count would only make the bar lag
+
+    def _put(self, t: int, z: int, values: Array, header: Header) -> bool:
+        """Write one plane; False, with `wider` set, if the array's type cannot hold its values exactly."""
+        if values.shape != self.out.shape[2:]:
+            words = [" x ".join(map(str, shape)) for shape in (values.shape, self.out.shape[2:])]
+            raise UnsupportedError(f"{shown(header.path)}: its picture is {words[0]}, where the series has {words[1]}")
+        dtype = self.out.dtype
+        if values.dtype != dtype and not np.can_cast(values.dtype, dtype, "safe") and not _fits(values, dtype):
+            self.wider = np.result_type(values.dtype, dtype)
+            return False
+        self.out[t, z] = values
+        return True
 
 
 def filled(
@@ -100,13 +109,11 @@ def filled(
         shape = (len(planes), len(planes[0]), *middle.shape)
         check_memory(first.path, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize)
         work = _Work(np.empty(shape, dtype), _jobs(planes, workers or _processors()))
-        try:
-            yield from _run(work, shape[0] * shape[1], workers or _processors())
-        except _TooNarrowError as wider:
-            dtype = wider.dtype
-            work.out = np.empty(0)  # the error's traceback would keep the narrow array alive beside the wide one
-            continue
-        return work.out
+        yield from _run(work, shape[0] * shape[1], workers or _processors())
+        if work.wider is None:
+            return work.out
+        dtype = work.wider
+        del work
 
 
 def _run(work: _Work, total: int, workers: int) -> Generator[Progress, None, None]:
@@ -131,6 +138,8 @@ def _alone(work: _Work, total: int) -> Generator[Progress, None, None]:
     while jobs:
         work.jobs = deque([jobs.popleft()])
         work.run()
+        if work.stop.is_set():
+            return
         if time.monotonic() - last > _TICK_S:
             last = time.monotonic()
             yield Progress(work.done / total, f"Reading slices: {work.done} of {total}")
@@ -165,16 +174,6 @@ def _first_type(planes: Sequence[Sequence[Plane]], middle: Array) -> np.dtype[An
                 wide = header.stored is not None and header.stored.bits_allocated > 16
                 return np.result_type(middle.dtype, np.float64 if wide else np.float32)
     return middle.dtype
-
-
-def _put(out: Array, t: int, z: int, values: Array, header: Header) -> None:
-    """Write one plane, or ask for a wider type if the array's cannot hold its values exactly."""
-    if values.shape != out.shape[2:]:
-        words = [" x ".join(map(str, shape)) for shape in (values.shape, out.shape[2:])]
-        raise UnsupportedError(f"{shown(header.path)}: its picture is {words[0]}, where the series has {words[1]}")
-    if values.dtype != out.dtype and not np.can_cast(values.dtype, out.dtype, "safe") and not _fits(values, out.dtype):
-        raise _TooNarrowError(np.result_type(values.dtype, out.dtype))
-    out[t, z] = values
 
 
 def _fits(values: Array, dtype: np.dtype[Any]) -> bool:
