@@ -17,6 +17,7 @@ from dicom_files import (
     write_series,
     write_times,
 )
+from dicom_files import group as items_of
 from gate_cases import FOUR, RNG, TURN, VOXELS, parts_of, voxels_of
 from napari_medcnn.io.dicom.gate import group as by_series
 from napari_medcnn.io.dicom.gate import sort_series
@@ -269,3 +270,31 @@ def test_order_of_files_does_not_matter(tmp_path: Path) -> None:
     one = sort_series(headers)
     two = sort_series(headers[::-1])
     assert [(p.id, p.planes, p.frame_values) for p in one] == [(p.id, p.planes, p.frame_values) for p in two]
+
+
+def test_a_reconstructed_nuclear_medicine_image_is_placed(tmp_path: Path) -> None:
+    """Position in the detector's item, slices by SliceVector, step by SpacingBetweenSlices (C.8.4.8, C.8.4.11)."""
+    detector = items_of(ImagePositionPatient=[1, 2, 3], ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    tags = {"DetectorInformationSequence": detector, "SliceVector": [1, 2, 3, 4, 5], "SpacingBetweenSlices": 4.4,
+            "PixelSpacing": [2, 2], "Modality": "NM"}  # fmt: skip
+    write_image(tmp_path / "nm", VOXELS, tags, sop_class="1.2.840.10008.5.1.4.1.1.20")
+    (part,) = parts_of(tmp_path)
+    assert (part.shape, part.geometry.origin_lps) == ((5, 8, 6), (1, 2, 3))
+    assert part.geometry.spacing_mm == pytest.approx((4.4, 2, 2))
+    np.testing.assert_array_equal(voxels_of(part)[0], VOXELS)
+
+
+def test_two_frames_of_reference_are_never_one_stack(tmp_path: Path) -> None:
+    write_series(tmp_path, VOXELS, each=lambda k: {"FrameOfReferenceUID": uid("moved")} if k > 2 else {})
+    first, second = parts_of(tmp_path)
+    assert (first.shape, second.shape) == ((3, 8, 6), (2, 8, 6))
+    assert "frame of reference 2" in second.title
+
+
+def test_what_was_found_is_said(tmp_path: Path) -> None:
+    write_series(tmp_path, VOXELS, each=lambda k: {"RescaleSlope": 1 + k, "RescaleIntercept": 0})
+    (part,) = parts_of(tmp_path)
+    assert part.report.found == (
+        "5 axial slices, 2.5 mm apart.",
+        "The rescale differs between slices (slope 1 to 5); each has its own.",
+    )

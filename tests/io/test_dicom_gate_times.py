@@ -220,3 +220,22 @@ def test_dynamic_pet_by_frame_reference_time(tmp_path: Path) -> None:
                 sop_class=PET)  # fmt: skip
     (part,) = parts_of(tmp_path)
     assert (part.frame_values, part.frame_unit) == ((0.0, 15.0, 55.0), "s")
+
+
+def test_cine_phases_whose_trigger_delays_differ_from_slice_to_slice(tmp_path: Path) -> None:
+    def at(t: int, k: int) -> dict[str, object]:
+        return {"TriggerTime": 40.0 * t + k, "AcquisitionTime": f"1200{10 * k + 9 - t:02d}"}
+
+    for t in range(3):
+        write_series(tmp_path, FOUR[t], each=lambda k, t=t: at(t, k), name=f"t{t}-", sop_class=MR)
+    (part,) = parts_of(tmp_path)
+    np.testing.assert_array_equal(voxels_of(part), FOUR)
+    assert (part.frame_values, part.frame_unit, part.frame_name) == ((0.0, 40.0, 80.0), "ms", "trigger")
+    assert any("differs a little from slice to slice" in note for note in part.report.assumed)
+
+
+def test_echo_times_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
+    for t in range(2):
+        write_series(tmp_path, FOUR[t], each=lambda k, t=t: {"EchoTime": 4.9 * (t + 1) + 1e-5 * k}, name=f"t{t}-")
+    (part,) = parts_of(tmp_path)
+    assert part.frame_values == (4.9, 9.8)

@@ -63,6 +63,12 @@ class Arrangement:
     refused: tuple[str, ...] = ()
 
 
+def stated(plane: Plane, axis: Axis) -> float | str | None:
+    """Return what a plane states on an axis, None if nothing; settings with a unit without rounding (4 digits)."""
+    value = plane.frame.moment.get(axis.key)
+    return float(f"{value:.4g}") if axis.unit and isinstance(value, float) else value
+
+
 def once(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement:
     """Return one image of planes that repeat no place."""
     order = np.argsort(of, kind="stable")

@@ -43,11 +43,17 @@ def with_conflicts(planes: Sequence[Plane], of: Numbers, suffix: str, words: tup
     refused: tuple[str, ...] = ()
     if duplicates:
         _, z, other = duplicates[0]
+        uids = {p.header.sop_uid for p in at[places[z]]}
+        same = (
+            ". Their files name one and the same image: copies in other compressions, or changed"
+            if len(uids) == 1
+            else ""
+        )
         several = len(Counter(z for _, z, _ in duplicates))
         refused = (
             f"{several} {'place holds' if several == 1 else 'places hold'} images that differ and nothing tells apart "
             f"(first: slice {z + 1}, {at[places[z]][0].header.path.name[-40:]} and {other.header.path.name[-40:]}); "
-            "choose the first or the last of each, by image number",
+            f"choose the first or the last of each, by image number{same}",
         )
     return Arrangement(
         (tuple(at[place][0] for place in places),), places, None, suffix, words, tuple(duplicates), tuple(copies),

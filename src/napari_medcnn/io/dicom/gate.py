@@ -26,7 +26,7 @@ from napari_medcnn.io.dicom.stack_grid import flat_geometry, grid_of, spacing_wo
 from napari_medcnn.io.dicom.timing import Timing, cine_of, timing_of
 
 _CENTIMETRES = 3  # code of the physical unit of an ultrasound region (PS3.3 C.8.5.5.1.15)
-_CROSS_SECTIONS = ("CT", "MR", "PT", "NM", "RTDOSE")
+_CROSS_SECTIONS = ("CT", "MR", "PT", "RTDOSE")
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:

@@ -21,6 +21,7 @@ from napari_medcnn.io.dicom.arrangement import (
     other_ranges,
     shown_value,
     sortable,
+    stated,
 )  # fmt: skip
 from napari_medcnn.io.dicom.conflicts import dropped_words, with_conflicts, without_same_files
 from napari_medcnn.io.dicom.facts import Plane
@@ -53,7 +54,7 @@ def arrange(planes: Sequence[Plane], of: Numbers) -> list[Arrangement]:
 def _explained(planes: list[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
     if np.bincount(of).max(initial=0) <= 1:
         for axis in _NEVER_MIXED:
-            settings = [p.frame.moment.get(axis.key) for p in planes]
+            settings = [stated(p, axis) for p in planes]
             if None not in settings and 2 <= _distinct(settings) <= len(planes) // 2:
                 return _apart(axis, planes, of, suffix, words)
         return [once(planes, of, suffix, words)]
@@ -62,7 +63,7 @@ def _explained(planes: list[Plane], of: Numbers, suffix: str, words: tuple[str, 
             return found
     diffusion = all("DiffusionBValue" in p.frame.moment for p in planes)
     for axis in (*_SETTINGS, *_NAMED[: 2 if diffusion else 3]):
-        values = [p.frame.moment.get(axis.key) for p in planes]
+        values = [stated(p, axis) for p in planes]
         if None not in values and _varies(values, of):
             return _apart(axis, planes, of, suffix, words)
     in_order = ranked(planes, of, suffix, words)
@@ -90,7 +91,7 @@ def _apart(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words:
     """Return each value of a setting as an image of its own."""
     groups: dict[object, list[int]] = defaultdict(list)
     for k, plane in enumerate(planes):
-        groups[plane.frame.moment[axis.key]].append(k)
+        groups[stated(plane, axis)].append(k)
     found = []
     for number, setting in enumerate(sorted(groups, key=sortable)):
         chosen = groups[setting]
@@ -106,7 +107,7 @@ def _along(axis: Axis, planes: Sequence[Plane], of: Numbers, suffix: str, words:
     It does if every value has each place at most once.  Values that cover the same places form one image; a value
     with places of its own (an incomplete time point, another range) is an image of its own.
     """
-    values = [p.frame.moment.get(axis.key) for p in planes]
+    values = [stated(p, axis) for p in planes]
     if None in values or not _varies(values, of):
         return []
     groups: dict[object, dict[int, Plane]] = defaultdict(dict)

@@ -13,6 +13,8 @@ from napari_medcnn.io.dicom.arrangement import AXES, BY_TIME, Arrangement, Numbe
 from napari_medcnn.io.dicom.copies import same_pixels
 from napari_medcnn.io.dicom.facts import Plane
 
+_BY_TRIGGER = next(axis for axis in AXES if axis.key == "TriggerTime")
+
 
 def ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> Arrangement | None:
     """Return a 4D image whose time points are told only by the order at each place, None if that is no full grid."""
@@ -38,7 +40,7 @@ def ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, 
             continue
         if key is _by_instance and not _numbered(columns):
             return None
-        return Arrangement(times, places, BY_TIME, suffix, words)
+        return Arrangement(times, places, _BY_TRIGGER if key is _by_trigger else BY_TIME, suffix, words)
     return None
 
 
@@ -63,11 +65,15 @@ def swept(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, .
     found = [Arrangement(tuple(tuple(s[z] for z in full) for s in whole), full, BY_TIME, suffix, words)]
     for number, k in enumerate(rest):
         places = tuple(sorted(scans[k]))
-        one = Arrangement((tuple(scans[k][z] for z in places),), places, None, f"{suffix}:time-point-{number + 2}",
-                          (*words, f"time point {k + 1}"))  # fmt: skip
-        found.append(one)
+        planes_there = tuple(scans[k][z] for z in places)
+        behind = f"{suffix}:time-point-{number + 2}"
+        found.append(Arrangement((planes_there,), places, None, behind, (*words, f"time point {k + 1}")))
     found[0] = replace(found[0], assumed=(other_ranges(BY_TIME, found, full),))
     return found
+
+
+def _by_trigger(plane: Plane) -> tuple[float, ...]:
+    return (_number(plane, "TriggerTime"),)
 
 
 def _by_time(plane: Plane) -> tuple[float, float]:
@@ -86,7 +92,13 @@ def _by_b_value(plane: Plane) -> tuple[float, ...]:
     return (_number(plane, "DiffusionBValue"), *_by_instance(plane))
 
 
-_ORDERS: tuple[Callable[[Plane], tuple[float, ...]], ...] = (_by_time, _by_content, _by_instance, _by_b_value)
+_ORDERS: tuple[Callable[[Plane], tuple[float, ...]], ...] = (
+    _by_trigger,
+    _by_time,
+    _by_content,
+    _by_instance,
+    _by_b_value,
+)
 
 
 def _numbered(columns: Sequence[Sequence[Plane]]) -> bool:
