@@ -26,6 +26,8 @@ def test_words_without_names() -> None:
     assert without_names("Undone: Brush. 2.5 mm, 3 ml", names) == "Undone: Brush. 2.5 mm, 3 ml"
     assert without_names("C:\\scans\\x.nii: no", ()) == f"{HIDDEN}: no"
     assert without_names("", names) == ""
+    assert without_names("MUELLER_ANNA: no mask", names) == f"{HIDDEN}: no mask"
+    assert without_names("Mueller.12: cut off. im1.", (), {"mueller.12"}) == f"{HIDDEN}: cut off. im1."
     assert without_names("a mask and a scan", {"/x/a.nii.gz"}) == f"{HIDDEN} mask and {HIDDEN} scan"
 
 

@@ -32,7 +32,7 @@ def test_tree_in_words() -> None:
         "MUELLER, ANNA | K-4711 · born 1961-05-04",
         "  2024-03-01 · Chest CT",
         "  - CT 5, Thorax 1 mm | 512 x 512, 60 slices",
-        "  - CT 6, Skull | ? Asks first: The slices are tilted by 18.6°.",
+        "  - CT 6, Skull | ? The slices are tilted by 18.6°.",
         "  - Mask: Lung lobes | 512 x 512, 60 slices",
         "  2024-09-12 · Control after therapy of Mueller",
         "  - CT 2, Thorax | 512 x 512, 60 slices | ! 6 equal copies of slices were left out.",

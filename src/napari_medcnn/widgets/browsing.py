@@ -110,7 +110,9 @@ class Browsing(QObject):
 
     def clean(self, words: str) -> str:
         """Return words without names while names are hidden."""
-        return without_names(words, self._session.names) if self._dock.header.hides_names else words
+        if not self._dock.header.hides_names:
+            return words
+        return without_names(words, self._session.names, self._session.files)
 
     def show_names(self) -> None:
         """Names were hidden, or are shown again."""
@@ -124,7 +126,6 @@ class Browsing(QObject):
         """Fill the tree."""
         found, hidden = self._session.found, self._dock.header.hides_names
         self._tree.show_found(found, hidden, self.clean)
-        self.thumbnails.show_again()
 
     def _on_progress(self, event: Progress | None) -> None:
         self._dock.header.show_progress("" if event is None else self.clean(progress_words(event)))

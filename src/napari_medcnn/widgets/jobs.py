@@ -27,6 +27,7 @@ from napari_medcnn.verbs import info, predict
 from napari_medcnn.verbs import open as open_verb
 from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.placing import placed
+from napari_medcnn.widgets.study_model import person_names
 from napari_medcnn.widgets.tasks import Work
 
 Array = NDArray[Any]
@@ -60,6 +61,15 @@ class Opened:
 
 
 @dataclass(frozen=True, eq=False)
+class Looked:
+    """What was found, with everything in it that may name a patient: names and titles, and names of files."""
+
+    found: Found
+    names: frozenset[str]
+    files: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
 class Over:
     """The scan that a mask is laid over, None for none; `resample` if the user agreed to that."""
 
@@ -90,12 +100,21 @@ def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
 
 
 def look(paths: tuple[Path, ...]) -> Work:
-    """Look what files and folders hold: the result is a `Found`."""
+    """Look what files and folders hold: the result is `Looked`."""
 
     def work(cancel: Cancel) -> Events:
-        yield from info.run(info.InfoRequest(paths), cancel)
+        for event in info.run(info.InfoRequest(paths), cancel):
+            yield Result(_names_in(event.value)) if isinstance(event, Result) else event
 
     return work
+
+
+def _names_in(found: Found) -> Looked:
+    names = {item.title for item in found.items if item.study is None}  # those of DICOM name nobody
+    for person in {item.study.person for item in found.items if item.study is not None}:
+        names |= person_names(person)
+    files = {path.name.lower() for item in found.items for path in item.files}
+    return Looked(found, frozenset(names), frozenset(files))
 
 
 def open_item(found: Found, item: str | None, consent: Consent, over: Over) -> Work:

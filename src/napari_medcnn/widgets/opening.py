@@ -15,7 +15,7 @@ from napari_medcnn.errors import ConsentNeededError, MedcnnError
 from napari_medcnn.io.found import Found
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.notices import Question
-from napari_medcnn.widgets.study_model import only_scan, person_names
+from napari_medcnn.widgets.study_model import only_scan
 from napari_medcnn.widgets.tasks import Work
 
 if TYPE_CHECKING:
@@ -136,12 +136,11 @@ class Opening(QObject):
         if self._session.tasks.running(OPENING) is None or not self._session.tasks.names():
             self.progressed.emit(None)
 
-    def _looked(self, found: Found) -> None:
-        session = self._session
+    def _looked(self, looked: jobs.Looked) -> None:
+        session, found = self._session, looked.found
         session.found = found
-        session.names |= {item.title for item in found.items}
-        for person in {item.study.person for item in found.items if item.study is not None}:
-            session.names |= person_names(person)
+        session.names |= looked.names
+        session.files |= looked.files
         session.found_changed.emit()
         only = only_scan(found)
         files = found.roots if len(found.roots) > 1 and not any(i.study for i in found.items) else ()

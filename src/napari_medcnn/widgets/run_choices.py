@@ -175,4 +175,4 @@ class RunChoices(QObject):
 
     def words(self, text: str) -> str:
         """Return a line for the screen: without names while they are hidden."""
-        return without_names(text, self._session.names) if self._hidden else text
+        return without_names(text, self._session.names, self._session.files) if self._hidden else text

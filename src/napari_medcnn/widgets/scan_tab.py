@@ -11,7 +11,7 @@ from napari_medcnn.core.volume import Volume
 from napari_medcnn.widgets.notices import Notices
 from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
-from napari_medcnn.widgets.wording import SIDES_UNKNOWN
+from napari_medcnn.widgets.wording import sides_words
 
 #: What one step of a series is called, by the name of its value.
 _STEPS = {"t": "time points", "b": "b-values", "TE": "echoes", "echo": "echoes", "": "time points"}
@@ -30,6 +30,9 @@ def size_words(volume: Volume) -> str:
 
 def spacing_words(volume: Volume) -> str:
     """Return the voxel size in mm, or that it is not stated."""
+    if volume.detector_mm is not None:
+        y, x = volume.detector_mm
+        return f"{x:.3g} x {y:.3g} mm at the detector; in the patient not stated"
     if not volume.geometry.spacing_known:
         return "not stated"
     z, y, x = volume.geometry.spacing_mm
@@ -114,7 +117,7 @@ class ScanTab(QWidget):
     @staticmethod
     def _facts(volume: Volume) -> list[tuple[str, str]]:
         grid = volume.geometry
-        sides = "stated; the patient's left is on the right of the picture" if grid.orientation else SIDES_UNKNOWN
+        sides = "stated; the patient's left is on the right of the picture" if grid.orientation else sides_words(volume)
         if grid.orientation and grid.obliquity_deg > 0.5:
             sides += f"; tilted by {grid.obliquity_deg:.0f} degrees"
         return [

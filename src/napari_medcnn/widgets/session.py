@@ -61,6 +61,7 @@ class Session(QObject):
         self.result: Segmentation | Classification | None = None
         #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
         self.names: set[str] = set()
+        self.files: frozenset[str] = frozenset()
         self.labels = LabelSet()
         self.hidden: frozenset[int] = frozenset()
         self.locked: frozenset[int] = frozenset()
@@ -101,7 +102,8 @@ class Session(QObject):
             self.close_mask(keep=True)
             self.put_scan_away()
             self.scan, self.opened = opened.scan, opened
-            self.names.add(opened.scan.name)
+            if opened.item is None or opened.item.study is None:
+                self.names.add(opened.scan.name)
             self.layers.add_scan(opened.layers)
             self.scan_changed.emit()
             self.opening.scan_is_there()

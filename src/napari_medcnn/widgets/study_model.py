@@ -162,7 +162,7 @@ def mark_of(item: Item) -> str:
     report = item.report
     refused = report.refused or (item.warnings if item.kind == "other" else ())
     if refused and report.asks:
-        return f"? Asks first: {refused[0]}"
+        return f"? {refused[0]}"
     if refused or item.kind == "other":
         return f"✗ {refused[0] if refused else 'holds no image'}"
     assumed = report.assumed or item.warnings

@@ -23,11 +23,14 @@ class StudyModel(QStandardItemModel):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(0, 1, parent)
         self._by_id: dict[str, QStandardItem] = {}
+        self._pictures: dict[str, QPixmap] = {}
         metrics = QFontMetrics(QApplication.font())
         self._line = metrics.lineSpacing()
 
-    def clear_rows(self) -> None:
-        """Take everything away."""
+    def clear_rows(self, keep_pictures: bool) -> None:
+        """Take all rows away; thumbnails stay where the same rows are shown anew."""
+        if not keep_pictures:
+            self._pictures = {}
         self._by_id = {}
         self.removeRows(0, self.rowCount())
 
@@ -60,11 +63,13 @@ class StudyModel(QStandardItemModel):
         made.setData(row.spoken.replace("\n", ", "), int(Qt.ItemDataRole.AccessibleTextRole))
         height = max(THUMB + PAD, (3 if row.mark else 2) * self._line) + PAD
         made.setData(QSize(0, height), int(Qt.ItemDataRole.SizeHintRole))
+        made.setData(self._pictures.get(row.item.id), PICTURE)
         self._by_id[row.item.id] = made
         return made
 
     def show_picture(self, item_id: str, picture: QPixmap) -> None:
         """Put a thumbnail into its row."""
+        self._pictures[item_id] = picture
         made = self._by_id.get(item_id)
         if made is not None:
             made.setData(picture, PICTURE)

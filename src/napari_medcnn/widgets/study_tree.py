@@ -157,7 +157,7 @@ class StudyTree(QWidget):
         for widget in (self.skipped, self.which):
             widget.setVisible(bool(words))
         self._tick.stop()
-        self.model.clear_rows()
+        self.model.clear_rows(keep_pictures=same)
         if not same or hidden:
             self.search.clear()
         if found is None or not shown:

@@ -30,7 +30,7 @@ class Thumbnails(QObject):
         super().__init__(tree)
         self._session, self._tasks, self._tree = session, tasks, tree
         self._found: Found | None = None
-        self._made: dict[str, QPixmap] = {}
+        self._made: set[str] = set()
         self._wanted: list[str] = []
         tree.pictures_wanted.connect(self.want)
         tasks.changed.connect(self._next)
@@ -39,15 +39,9 @@ class Thumbnails(QObject):
         """Make the pictures of these rows that are not there yet."""
         found = self._session.found
         if found is not self._found:
-            self._found, self._made = found, {}
+            self._found, self._made = found, set()
         self._wanted = [item_id for item_id in item_ids if item_id not in self._made]
         self._next()
-
-    def show_again(self) -> None:
-        """The rows were made anew: their pictures are still known."""
-        if self._session.found is self._found:
-            for item_id, picture in self._made.items():
-                self._tree.show_picture(item_id, picture)
 
     def _next(self) -> None:
         found = self._found
@@ -65,7 +59,7 @@ class Thumbnails(QObject):
 
     def _keep(self, found: Found, item_id: str, picture: QPixmap) -> None:
         if found is self._found:
-            self._made[item_id] = picture
+            self._made.add(item_id)
             self._tree.show_picture(item_id, picture)
 
 

@@ -47,6 +47,14 @@ def frame_words(scan: Volume | None, index: int) -> str:
     return f"{scan.frame_name or 'step'} = {scan.frame_values[index]:g}{unit}"
 
 
+def sides_words(scan: Volume) -> str:
+    """Return what a file without a place in the patient states of sides: those of a radiograph's edges, or nothing."""
+    where = scan.patient_orientation
+    words = f"right edge: {where[0]}, lower edge: {where[1]}" if len(where) == 2 else SIDES_UNKNOWN
+    side = {"L": "left", "R": "right", "B": "both sides"}.get(scan.laterality, "")
+    return f"{words}; {side}" if side else words
+
+
 def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
     """Return what stays on the picture as long as the scan is open; `consent` is what the user agreed to."""
     if scan is None:
@@ -58,6 +66,6 @@ def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
         consent.complex_part: consent.complex_part != "ask",
         "mm at detector": scan.detector_mm is not None,
         "spacing unknown": scan.detector_mm is None and not scan.geometry.spacing_known,
-        SIDES_UNKNOWN: not scan.geometry.orientation_known,
+        sides_words(scan): not scan.geometry.orientation_known,
     }
     return [words for words, holds in told.items() if holds]
