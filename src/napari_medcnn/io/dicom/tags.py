@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.datadict import dictionary_description, dictionary_has_tag, keyword_for_tag
+from pydicom.datadict import dictionary_description, dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
@@ -146,7 +146,8 @@ def _element_rows(data: Any, tag: BaseTag, depth: int, inherited: bool, words: t
     personal = inherited or tag.is_private or not keyword or keyword in _PERSONAL
     try:
         raw = data.get_item(tag, keep_deferred=True)
-        if isinstance(raw, RawDataElement) and raw.value is None and raw.length > _DEFER_BYTES:
+        bulk = isinstance(raw, RawDataElement) and raw.value is None and raw.length > _DEFER_BYTES
+        if bulk and (raw.VR or (dictionary_VR(tag) if keyword else "UN")) != "SQ":
             yield TagRow(number, name, raw.VR or "", f"{raw.length:,} bytes (not shown)", depth, personal)
             return
         element = data[tag]
