@@ -77,6 +77,14 @@ def test_htj2k(tmp_path: Path, syntax: str) -> None:
         np.testing.assert_array_equal(pixels(path)[0], expected)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
+def test_large_jpeg_ls_pictures_take_the_other_decoder_and_are_as_exact(tmp_path: Path, dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    stored = np.random.default_rng(0).integers(limits.min, limits.max, (1100, 1000), endpoint=True).astype(dtype)
+    path = write_encoded(tmp_path / "a.dcm", [jls(stored, limits.bits)], stored, JLS)
+    np.testing.assert_array_equal(pixels(path)[0], stored)
+
+
 # Frames and fragments
 
 

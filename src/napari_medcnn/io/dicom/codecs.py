@@ -2,7 +2,7 @@
 
 SimpleITK decodes the JPEG family, and JPEG 2000 while it is plain grey, since it frees the interpreter's lock; colour,
 HTJ2K and everything odd go to pylibjpeg-openjpeg.  pyjpegls decodes JPEG-LS: with the lock held it is still faster than
-SimpleITK in two threads.
+SimpleITK in two threads; only large pictures (mammograms) are SimpleITK's, since a window must not wait for the lock.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _JPEG = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 53, 55, 57, 70))
 _JPEG_LS = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
 _J2K = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91))
 _HTJ2K = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+_LARGE = 1 << 20  # pixels: pyjpegls would hold the lock for some 10 ms and more
 _JPEG_XL = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (110, 111, 112))  # younger than pydicom's dictionary
 #: What decodes the rest, outside of this program.
 _ELSEWHERE = {
@@ -96,7 +97,8 @@ def _by_jpeg(data: bytes, stored: Stored) -> tuple[Array, str]:
     facts = jpeg_facts(data)
     _check_size(facts, stored)
     shape = (facts.rows, facts.columns, facts.components)
-    if stored.syntax in _JPEG:
+    large = facts.components == 1 and facts.rows * facts.columns > _LARGE
+    if stored.syntax in _JPEG or large:
         raw = decode_itk(data, stored.syntax, shape, facts.precision, signed=False)
     else:
         try:
