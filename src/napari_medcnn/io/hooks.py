@@ -17,12 +17,17 @@ from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, MedcnnError
+from napari_medcnn.io.folder import scan_steps
+from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import LayerTuple, layer_info, mask_from_layer, mask_layer, on_source_grid, scan_layers
-from napari_medcnn.io.read import inspect, read
+from napari_medcnn.io.read import inspect, read_found
 from napari_medcnn.io.save import save_labels, save_volume
 
 #: Above this a file is better read by a task with progress and cancel.
 LONG_BYTES = 20_000_000
+
+#: So many files dropped at once are taken for the slices of something and looked at together.
+_TOGETHER = 8
 
 Reader = Callable[[Any], list[LayerTuple]]
 
@@ -41,28 +46,41 @@ def napari_get_reader(path: str | Sequence[str]) -> Reader | None:
     names = _names(path)
     if not names:
         return None
-    for name in names:
-        try:
-            found = inspect(Path(name))
-        except (MedcnnError, OSError):
-            return None
-        if not any(item.kind != "other" for item in found.items):
-            return None
+    try:
+        found = [inspect(Path(name)) for name in names] if len(names) < _TOGETHER else [_together(names)]
+    except (MedcnnError, OSError):
+        return None
+    if not all(any(item.kind != "other" for item in one.items) for one in found):
+        return None
     return _read_layers
 
 
 def _read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
-    """Read everything; of a folder with several series each becomes layers of its own. Faults say which file."""
+    """Read everything; each series of a folder, and of files given together, becomes layers of its own.
+
+    Faults say which file.
+    """
+    names = _names(path)
+    found = _together(names)
     layers: list[LayerTuple] = []
-    for name in _names(path):
-        found = inspect(Path(name))
-        items = [item for item in found.items if item.kind != "other"]
-        for item in items:
-            value = read(Path(name), item.id if len(items) > 1 else None)
+    for item in found.items:
+        if item.kind != "other":
+            value = read_found(found, item)
             layers += [mask_layer(value)] if isinstance(value, LabelMap) else scan_layers(value)
     if not layers:
-        raise InputError(f"{', '.join(_names(path))}: there is no image in it that can be read")
+        raise InputError(f"{', '.join(names)}: there is no image in it that can be read")
     return layers
+
+
+def _together(names: Sequence[str]) -> Found:
+    """Look at all paths together: the files of one series, chosen one by one, are one scan."""
+    steps = scan_steps([Path(name) for name in names])
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Found = end.value
+            return found
 
 
 def write_labels(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
