@@ -298,3 +298,14 @@ def test_what_was_found_is_said(tmp_path: Path) -> None:
         "5 axial slices, 2.5 mm apart.",
         "The rescale differs between slices (slope 1 to 5); each has its own.",
     )
+
+
+def test_gaps_between_slices_are_said_and_a_lone_slice_without_thickness(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", VOXELS, tags={"SliceThickness": 2.0})
+    (part,) = parts_of(tmp_path / "a")
+    assert part.report.found == ("5 axial slices, 2.5 mm apart, 2 mm thick.",)
+    assert part.geometry.spacing_mm[0] == pytest.approx(2.5)
+    write_series(tmp_path / "b", VOXELS[:1], tags={"SliceThickness": None})
+    (lone,) = parts_of(tmp_path / "b")
+    assert not lone.geometry.spacing_known
+    assert "no slice thickness" in lone.report.assumed[0]

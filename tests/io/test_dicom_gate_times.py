@@ -239,3 +239,34 @@ def test_echo_times_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
         write_series(tmp_path, FOUR[t], each=lambda k, t=t: {"EchoTime": 4.9 * (t + 1) + 1e-5 * k}, name=f"t{t}-")
     (part,) = parts_of(tmp_path)
     assert part.frame_values == (4.9, 9.8)
+
+
+def test_ge_stores_magnitude_and_phase_in_turn(tmp_path: Path) -> None:
+    def at(t: int) -> dict[object, object]:
+        return {(0x0043, 0x0010): ("LO", "GEMS_PARM_01"), (0x0043, 0x102F): ("SS", t)}
+
+    write_times(tmp_path, FOUR[:2], at, sop_class=MR)
+    magnitude, phase = parts_of(tmp_path)
+    np.testing.assert_array_equal(voxels_of(magnitude)[0], FOUR[0])
+    np.testing.assert_array_equal(voxels_of(phase)[0], FOUR[1])
+    assert phase.id.endswith(":phase")
+
+
+def test_echoes_numbered_in_the_image_type_are_one_image(tmp_path: Path) -> None:
+    write_times(
+        tmp_path,
+        FOUR,
+        lambda t: {"EchoTime": 5.0 * (t + 1), "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", f"ECHO_{t:02d}"]},
+        sop_class=MR,
+    )
+    (part,) = parts_of(tmp_path)
+    assert (part.shape, part.frame_values, part.frame_name) == ((3, 4, 8, 6), (5.0, 10.0, 15.0), "TE")
+
+
+def test_maps_of_another_image_type_at_the_same_places_are_another_image(tmp_path: Path) -> None:
+    kinds = [["DERIVED", "PRIMARY", "DIFFUSION", "TRACEW"], ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]]
+    write_times(tmp_path, FOUR[:2], lambda t: {"ImageType": kinds[t], "AcquisitionTime": f"12000{t}"}, sop_class=MR)
+    trace, adc = parts_of(tmp_path)
+    assert (trace.title, adc.title) == ("MR 5, Thorax, tracew", "MR 5, Thorax, adc")
+    assert adc.id.endswith(":adc")
+    np.testing.assert_array_equal(voxels_of(adc)[0], FOUR[1])

@@ -36,6 +36,7 @@ NUMBERED = (
     "FrameReferenceTime", "CardiacNumberOfImages", "NominalPercentageOfCardiacPhase", "KVP", "SliceLocation",
 )  # fmt: skip
 _WORDED = ("StackID", "ComplexImageComponent", "SequenceName", "FilterType", "ConvolutionKernel", "ContrastBolusAgent")
+_GE_COMPONENTS = {0.0: "MAGNITUDE", 1.0: "PHASE", 2.0: "REAL", 3.0: "IMAGINARY"}
 #: Group, element, representation and private creator of the b-value before the standard had one.
 _DIFFUSION = ((0x0019, 0x0C, "IS", "SIEMENS"), (0x2001, 0x03, "FL", "PHILIPS"), (0x0043, 0x39, "IS", "GEMS"))
 
@@ -130,6 +131,11 @@ def moment(data: Any) -> dict[str, float | str]:
         value = seconds(stamp) if stamp else seconds(text(data, f"{name}Time", 32))
         if value is not None:
             found[f"{name}Time"] = value
+    raw_type = private(data, 0x0043, "GEMS_PARM", 0x2F)
+    if raw_type is not None and "ComplexImageComponent" not in found:  # GE: images of one series in turn
+        part = number(data, raw_type, "SS")
+        if part in _GE_COMPONENTS:
+            found["ComplexImageComponent"] = _GE_COMPONENTS[part]
     b_value = diffusion(data)
     if b_value is not None:
         found["DiffusionBValue"] = b_value

@@ -25,6 +25,7 @@ from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type,
 from napari_medcnn.io.dicom.stack_grid import flat_geometry, grid_of, spacing_words
 from napari_medcnn.io.dicom.timing import Timing, cine_of, timing_of
 
+_THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
 _CENTIMETRES = 3  # code of the physical unit of an ultrasound region (PS3.3 C.8.5.5.1.15)
 _CROSS_SECTIONS = ("CT", "MR", "PT", "RTDOSE")
 
@@ -170,6 +171,9 @@ def _stack_words(one: Arrangement, places: Places, geometry: Geometry | None) ->
         tilt = float(np.degrees(np.arccos(min(1.0, abs(float(places.normal[axis]))))))
         way = ("sagittal", "coronal", "axial")[axis]
         step = f", {geometry.spacing_mm[0]:.4g} mm apart" if geometry is not None else ""
+        thick = one.times[0][0].frame.thickness_mm
+        if geometry is not None and thick and abs(thick - geometry.spacing_mm[0]) > _THICKER * thick:
+            step += f", {thick:.4g} mm thick"
         found.append(f"{len(one.places)} {way} slices{step}{f', {tilt:.0f}° oblique' if tilt >= 1 else ''}.")
     scales = {(p.frame.slope, p.frame.intercept) for t in one.times for p in t}
     if len(scales) > 1:

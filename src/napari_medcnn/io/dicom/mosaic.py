@@ -24,8 +24,8 @@ _SERIES = frozenset({"MrPhoenixProtocol", "MrProtocol"})
 
 
 def is_mosaic(image_type: Sequence[str]) -> bool:
-    """Return True for a sheet of slices by its image type."""
-    return "MOSAIC" in image_type
+    """Return True for a sheet of slices by its image type (Siemens; United Imaging, which is refused by name)."""
+    return "MOSAIC" in image_type or "VFRAME" in image_type
 
 
 def mosaic_frames(data: Any, frame: Frame, stored: Stored) -> tuple[Frame, ...] | str:

@@ -6,6 +6,7 @@ of anything becomes several bundles; none is merged, none is lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from napari_medcnn.io.dicom.facts import Plane
 #: Two orientations are one if no component of their unit vectors differs by more.
 ORIENTATION_TOLERANCE = 1e-3
 _SPACING_TOLERANCE = 1e-4
+_NUMBERED = re.compile(r"(ECHO|TE)_?\d+")
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 
 
@@ -99,9 +101,10 @@ def _stacks(planes: Sequence[Plane]) -> list[Hashable]:
 
 
 def image_type(plane: Plane) -> tuple[str, ...]:
-    """Return the image type of a frame, of its file where the frame states none."""
+    """Return the image type of a frame, of its file where the frame states none, without numbers of echoes."""
     own = plane.frame.moment.get("ImageType")
-    return tuple(str(own).split("/")) if own else plane.header.image_type
+    parts = str(own).split("/") if own else plane.header.image_type
+    return tuple(part for part in parts if not _NUMBERED.fullmatch(part))
 
 
 def component(plane: Plane) -> str:

@@ -32,7 +32,7 @@ class Grid:
 
 def grid_of(first: Plane, places: Places) -> Grid:
     """Return the grid of slices that lie at `places`; `first` is the plane at the first of them."""
-    words = spacing_words(first)
+    words = spacing_words(first, one=places.count == 1)
     if places.count == 1:
         return _single(first, words)
     depths, points = places.depths_mm, places.points
