@@ -16,6 +16,7 @@ from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.formats import inspect_file, read_file
 from napari_medcnn.io.nifti import inspect_nifti, read_nifti
+from napari_medcnn.io.read import read_labels
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AFFINE_RAS = np.array([[0.7, 0, 0, -11], [0, 0.8, 0, 7], [0, 0, 3, 40], [0, 0, 0, 1.0]])
@@ -69,6 +70,18 @@ def test_row_12_every_frame_and_channel_of_a_sheared_image_is_straightened(tmp_p
     np.testing.assert_allclose(volume.array[place], expected[kind], atol=1e-2)
     assert any("resampled" in note for note in volume.report.assumed)
     assert volume.notes == volume.report.warnings
+
+
+def test_row_12_class_ids_of_a_sheared_mask_are_never_mixed(tmp_path: Path) -> None:
+    """Row 15: between classes 1 and 9 lies no class 5, whether or not the header calls the file a mask."""
+    ids = np.where(np.random.default_rng(0).random((20, 18, 10)) < 0.5, 1, 9).astype("uint8")
+    path = save(tmp_path / "m.nii.gz", ids, SHEARED_RAS, (1, 0))
+    with pytest.raises(ConsentNeededError):
+        read_labels(path)
+    mask = read_labels(path, consent=Consent(resample=True))
+    assert set(np.unique(mask.array)) <= {0, 1, 9}
+    assert any("nearest" in note for note in mask.notes)
+    assert len(np.unique(load(path, resample=True).array)) > 3  # as a scan, values are mixed
 
 
 def test_row_12_axes_that_are_all_but_straight_are_straightened_and_said(tmp_path: Path) -> None:

@@ -248,6 +248,16 @@ def test_row_2_a_wrong_checksum_asks_and_is_marked(tmp_path: Path, suffix: str) 
     assert any("checksum is wrong" in note for note in volume.notes)
 
 
+@pytest.mark.parametrize("size", [16, 160])
+def test_row_1_a_first_look_tells_a_cut_metaimage_by_its_stated_size(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "c.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(noise((size, 160, 100))), str(path), True)
+    assert inspect_file(path, "metaimage")[0].report.warnings == ()
+    assert not any("not checked" in line for line in inspect_file(path, "metaimage")[0].report.found)
+    path.write_bytes(path.read_bytes()[:-50])
+    assert "incomplete" in inspect_file(path, "metaimage")[0].report.refused[0]
+
+
 @pytest.mark.parametrize("suffix", [".mgh", ".mgz"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
 @pytest.mark.parametrize("frames", [1, 3])

@@ -55,7 +55,7 @@ def read_file(
     item
         `Item.id` of `inspect_file`, or that of a folder's item, whose last part names the layer or page.
     as_ids
-        Keep palette numbers instead of their colours: for masks.
+        For masks: keep palette numbers instead of their colours, and never mix values.
 
     Raises
     ------
@@ -73,16 +73,16 @@ def read_file(
 
 def _read(path: Path, kind: Format, part: str | None, consent: Consent, as_ids: bool) -> tuple[Volume, LabelSet | None]:
     if kind == "nifti":
-        volume, note, is_mask = read_nifti(path, consent)
+        volume, note, is_mask = read_nifti(path, consent, as_ids)
         return volume, LabelSet.from_json(note.get("labels", [])) if is_mask and volume.axes == "zyx" else None
     if kind == "nrrd":
-        return read_nrrd(path, part, consent)
+        return read_nrrd(path, part, consent, as_ids)
     if kind == "metaimage":
-        return read_metaimage(path, consent)
+        return read_metaimage(path, consent, as_ids)
     if kind == "mgh":
-        return read_mgh(path, consent), None
+        return read_mgh(path, consent, as_ids), None
     if kind == "gipl":
-        return read_gipl(path, consent), None
+        return read_gipl(path, consent, as_ids), None
     return read_picture(path, kind, as_ids, consent, part)
 
 

@@ -74,9 +74,13 @@ def inspect_gipl(path: Path) -> tuple[Item, ...]:
     return (item_of(header, report_of(header, _where(header))),)
 
 
-def read_gipl(path: Path, consent: Consent = NONE) -> Volume:
+def read_gipl(path: Path, consent: Consent = NONE, as_ids: bool = False) -> Volume:
     """Return the image; errors as `read_header`, `payload.read_payload` and `gridded.volume_of`."""
     header = read_header(path)
+    where = _where(header)
     return volume_of(
-        header, lambda notes: read_payload(_where(header), header.dtype, header.shape, consent, notes), consent
+        header,
+        lambda notes: read_payload(where, header.dtype, header.shape, consent, notes),
+        consent,
+        as_ids=as_ids,
     )

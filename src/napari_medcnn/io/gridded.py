@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_medcnn.core.consent import NONE, Consent, Report
-from napari_medcnn.core.geometry import Array, Geometry
+from napari_medcnn.core.geometry import Array, Float, Geometry
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import ConsentNeededError, GeometryError, InputError
 from napari_medcnn.io.found import Item, Kind, shown, stem
@@ -18,18 +18,19 @@ from napari_medcnn.io.header_grid import GridHeader, shear_deg
 from napari_medcnn.io.payload import Payload, check_memory, look
 from napari_medcnn.io.straighten import resample_affine, straight_grid
 
-RESAMPLED_NOTE = "The grid was sheared by {:.2f}°; the image was resampled onto a straight one, so values are mixed."
+RESAMPLED_NOTE = "The grid was sheared by {:.2f}°; the image was resampled onto a straight one; {}."
 #: A straight grid over a sheared one may hold this many times its voxels.
 _MOST_GROWTH = 30
 
 
 def report_of(header: GridHeader, *stored: Payload) -> Report:
     """Return what is to be said before the voxels are read, `stored` being where they lie (checked where cheap)."""
-    assumed, refused, asks = list(header.notes), [], []
+    found, assumed, refused, asks = list(header.found), list(header.notes), [], []
     need = math.prod(header.shape) * header.dtype.itemsize
     try:
         for where in stored:
-            assumed += [remark for remark in [look(where, need // len(stored))] if remark]
+            if remark := look(where, need // len(stored)):
+                (assumed if where.encoding == "gzip" else found).append(remark)  # gzip would have told: suspicious
     except InputError as error:
         refused.append(str(error))
         asks.append(error.asks if isinstance(error, ConsentNeededError) else "")
@@ -40,7 +41,7 @@ def report_of(header: GridHeader, *stored: Payload) -> Report:
             refused.append(str(error))
             asks.append(error.asks if isinstance(error, ConsentNeededError) else "")
     first = asks[0] if asks and all(asks) else ""
-    return Report(header.found, tuple(assumed), tuple(refused), first)  # type: ignore[arg-type]
+    return Report(tuple(found), tuple(assumed), tuple(refused), first)  # type: ignore[arg-type]
 
 
 def item_of(header: GridHeader, report: Report, ident: str = "", title: str = "", **changed: Any) -> Item:
@@ -69,7 +70,12 @@ def check_complex(header: GridHeader, consent: Consent) -> None:
 
 
 def volume_of(
-    header: GridHeader, voxels: Callable[[list[str]], Array], consent: Consent, axes: Axes | None = None, **more: Any
+    header: GridHeader,
+    voxels: Callable[[list[str]], Array],
+    consent: Consent,
+    axes: Axes | None = None,
+    as_ids: bool = False,
+    **more: Any,
 ) -> Volume:
     """Return the image: questions first, then voxels, then what was agreed to.
 
@@ -79,6 +85,8 @@ def volume_of(
         Reads the array; appends what it had to assume.
     axes
         Of what `voxels` returns, where they differ from the header's (one layer of several).
+    as_ids
+        The voxels are class ids, whatever the file says: resampled by the nearest, never mixed.
     more
         Further fields of `Volume`.
 
@@ -95,8 +103,9 @@ def volume_of(
     check_complex(header, consent)
     array = voxels(notes)
     if sheared is not None:
-        array = _straightened(header, array, axes, target)
-        notes.append(RESAMPLED_NOTE.format(sheared))
+        ids = as_ids or header.is_mask
+        array = _straightened(header.affine_lps, array, axes, target, ids)
+        notes.append(RESAMPLED_NOTE.format(sheared, "each voxel takes the nearest" if ids else "values are mixed"))
     if array.dtype.kind == "c":
         array = part_of(array, consent.complex_part)
         notes.append(f"The voxels are complex numbers; shown is the {consent.complex_part}.")
@@ -123,12 +132,12 @@ def _grid_for(header: GridHeader, consent: Consent) -> tuple[Geometry, float | N
     return target, shear_deg(header.affine_lps)
 
 
-def _straightened(header: GridHeader, array: Array, axes: str, target: Geometry) -> Array:
+def _straightened(affine: Float | None, array: Array, axes: str, target: Geometry, ids: bool) -> Array:
     """Return every time point and channel of `array` on the straight grid."""
-    if header.affine_lps is None:
+    if affine is None:
         return array
     if array.dtype.kind == "c":
-        parts = [_straightened(header, p, axes, target) for p in (array.real, array.imag)]
+        parts = [_straightened(affine, p, axes, target, ids) for p in (array.real, array.imag)]
         return np.asarray(parts[0] + 1j * parts[1]).astype(array.dtype)
     first = axes.index("z")
     lead, tail = array.shape[:first], array.shape[first + 3 :]
@@ -136,9 +145,7 @@ def _straightened(header: GridHeader, array: Array, axes: str, target: Geometry)
     for at in itertools.product(*(range(n) for n in lead)):
         for channel in itertools.product(*(range(n) for n in tail)):
             place = (*at, slice(None), slice(None), slice(None), *channel)
-            out[place] = resample_affine(
-                np.ascontiguousarray(array[place]), header.affine_lps, target, labels=header.is_mask
-            )
+            out[place] = resample_affine(np.ascontiguousarray(array[place]), affine, target, labels=ids)
     return out
 
 

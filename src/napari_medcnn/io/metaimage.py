@@ -134,7 +134,7 @@ def _keys(path: Path) -> tuple[dict[str, str], int, tuple[str, ...]]:
             keys[key.strip()] = value.strip()
         elif line.strip():
             keys[_SKIPPED] = keys.get(_SKIPPED, "") + "."
-        if key.strip() == "ElementDataFile":  # the last key by definition
+        if equals and key.strip() == "ElementDataFile":  # the last key by definition
             rest = head[place:] if value.split()[:1] == ["LIST"] else b""
             return keys, place, tuple(n.strip() for n in rest.decode("utf-8", "replace").splitlines() if n.strip())
     raise IncompleteFileError(f"{shown(path)}: the header is incomplete, it has no ElementDataFile")
@@ -180,7 +180,7 @@ def inspect_metaimage(path: Path) -> tuple[Item, ...]:
     return (item_of(header, report_of(header, *([] if header.is_text else where)), files=files),)
 
 
-def read_metaimage(path: Path, consent: Consent = NONE) -> tuple[Volume, LabelSet | None]:
+def read_metaimage(path: Path, consent: Consent = NONE, as_ids: bool = False) -> tuple[Volume, LabelSet | None]:
     """Return the image and, for a mask of ours, its classes (may be empty); None otherwise.
 
     Raises
@@ -191,7 +191,9 @@ def read_metaimage(path: Path, consent: Consent = NONE) -> tuple[Volume, LabelSe
         The grid is singular.
     """
     header = read_header(path)
-    volume = volume_of(header, lambda notes: _voxels(header, consent, notes), consent, window=header.window)
+    volume = volume_of(
+        header, lambda notes: _voxels(header, consent, notes), consent, as_ids=as_ids, window=header.window
+    )
     labels = None
     if header.is_mask:
         try:
@@ -230,5 +232,7 @@ def _where(header: Header) -> tuple[Payload, ...]:
     if skip < -1 or (skip > 0 and start):
         raise InputError(f"{shown(header.path)}: expected a HeaderSize of -1 or more, got {skip}")
     if keys.get("CompressedData", "False").lower() in ("true", "1"):
-        return tuple(Payload(file, "zlib", 0, start, file != path) for file in files)
+        stated = keys.get("CompressedDataSize", "0")
+        packed = int(stated) if stated.isdecimal() and len(files) == 1 else 0
+        return tuple(Payload(file, "zlib", 0, start, file != path, packed) for file in files)
     return tuple(Payload(file, "raw", skip, start, file != path) for file in files)

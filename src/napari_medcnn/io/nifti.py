@@ -29,7 +29,7 @@ def inspect_nifti(path: Path) -> tuple[Item, ...]:
     return (item_of(header, report_of(header, where), files=files),)
 
 
-def read_nifti(path: Path, consent: Consent = NONE) -> tuple[Volume, dict[str, Any], bool]:
+def read_nifti(path: Path, consent: Consent = NONE, as_ids: bool = False) -> tuple[Volume, dict[str, Any], bool]:
     """Return the image, the record our writers left (see `note_of`), and whether the file says it is a mask.
 
     Whole numbers stay whole where slope and intercept are; otherwise scaled values are float32 for stored types of
@@ -54,6 +54,7 @@ def read_nifti(path: Path, consent: Consent = NONE) -> tuple[Volume, dict[str, A
         header,
         voxels,
         consent,
+        as_ids=as_ids,
         frame_values=frames[0],
         frame_unit=frames[1],
         frame_name="t" if frames[0] else "",

@@ -44,7 +44,9 @@ def inspect_nrrd(path: Path) -> tuple[Item, ...]:
     return (item_of(header, report, files=files),)
 
 
-def read_nrrd(path: Path, item: str | None = None, consent: Consent = NONE) -> tuple[Volume, LabelSet | None]:
+def read_nrrd(
+    path: Path, item: str | None = None, consent: Consent = NONE, as_ids: bool = False
+) -> tuple[Volume, LabelSet | None]:
     """Return the image and, for a mask, the classes its header names (may be empty); None for a scan.
 
     Raises
@@ -74,7 +76,7 @@ def read_nrrd(path: Path, item: str | None = None, consent: Consent = NONE) -> t
 
     values, unit, name = header.frames if axes.startswith("t") else ((), "", "")
     more = {"frame_values": values, "frame_unit": unit, "frame_name": name, "channel_names": header.channel_names}
-    return volume_of(header, voxels, consent, axes, **more), labels
+    return volume_of(header, voxels, consent, axes, as_ids, **more), labels
 
 
 def _encoding(header: Header) -> str:

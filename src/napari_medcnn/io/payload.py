@@ -33,6 +33,8 @@ _LINE_END = 2
 _SHARE, _UNASKED = 0.8, 0.5
 #: A first look inflates a file to its end only below these sizes (packed, inflated).
 _LOOK_PACKED, _LOOK_INFLATED = 4 << 20, 128 << 20
+#: The same where the format does not state the inflated size, so that every file would have to be inflated.
+_LOOK_ALWAYS = 4 << 20
 
 DAMAGED_NOTE = (
     "The file is damaged: its checksum is wrong, so voxels may be wrong anywhere. For looking only; do not measure, "
@@ -45,7 +47,8 @@ class Payload:
     """Where voxels lie: `offset` in the file for raw data, after inflating for the rest; `start` skips file bytes.
 
     `exact`: nothing may follow.  A data file of its own that is longer than its header says has a header of its own,
-    and read from its first byte it would give shifted voxels.
+    and read from its first byte it would give shifted voxels.  `packed`: bytes of packed data that the
+    header states, or 0.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Payload:
     offset: int = 0
     start: int = 0
     exact: bool = False
+    packed: int = 0
 
 
 def free_memory() -> int | None:
@@ -130,6 +134,8 @@ def check_claim(where: Payload, need: int) -> int:
             raise incomplete(where.path, max(0, size - max(start, 0)), need)
         _check_end(where, size - start, need)
         return start
+    if where.packed > size - where.start:
+        raise incomplete(where.path, max(0, size - where.start), where.packed)
     if where.encoding != "bzip2" and need > (size - where.start) * _DEFLATE_RATIO:
         raise IncompleteFileError(
             f"{shown(where.path)}: the header claims {size_words(need)} of image data, more than a file of {size} "
@@ -168,7 +174,10 @@ def look(where: Payload, need: int) -> str:
             file.seek(max(size - 4, 0))
             if int.from_bytes(file.read(4), "little") == total & 0xFFFFFFFF:
                 return ""
-    if size - where.start > _LOOK_PACKED or total > _LOOK_INFLATED:
+    small = _LOOK_INFLATED if where.encoding == "gzip" else _LOOK_ALWAYS
+    if size - where.start > _LOOK_PACKED or total > small:
+        if where.packed:
+            return ""
         return "Whether the compressed data is complete was not checked yet; opening it does."
     _inflate(where, None, need, NONE, None)
     return ""
