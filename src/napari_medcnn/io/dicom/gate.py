@@ -18,16 +18,15 @@ from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
-from napari_medcnn.io.dicom.kinds import PROJECTIONS, SLIDE
+from napari_medcnn.io.dicom.films import flat_parts, is_slide, sheet_part, title_of
+from napari_medcnn.io.dicom.kinds import PROJECTIONS
 from napari_medcnn.io.dicom.moments import arrange
 from napari_medcnn.io.dicom.places import Places, places_of
 from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type, is_colour
-from napari_medcnn.io.dicom.stack_grid import flat_geometry, grid_of, spacing_words
-from napari_medcnn.io.dicom.timing import Timing, cine_of, timing_of
+from napari_medcnn.io.dicom.stack_grid import grid_of
+from napari_medcnn.io.dicom.timing import Timing, timing_of
 
 _THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
-_CENTIMETRES = 3  # code of the physical unit of an ultrasound region (PS3.3 C.8.5.5.1.15)
-_CROSS_SECTIONS = ("CT", "MR", "PT", "RTDOSE")
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
@@ -37,12 +36,6 @@ def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
         uid = header.series_uid or "file-" + hashlib.sha256(header.path.name.encode()).hexdigest()[:12]
         found.setdefault(uid, []).append(header)
     return found
-
-
-def title_of(header: Header, words: Sequence[str] = ()) -> str:
-    """Return "CT 5, Thorax 1 mm": modality, series number, description; never a patient's name or number."""
-    head = " ".join(part for part in (header.modality or "DICOM", header.series_number) if part)
-    return ", ".join(part for part in (head, header.description, *words) if part)
 
 
 def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
@@ -70,32 +63,18 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
             sheets.append(header)
             continue
         spatial = header.sop_class not in PROJECTIONS and all(_is_placed(f.position, f.row) for f in header.frames)
-        (placed if spatial and not _is_slide(header) else flat).append(header)
+        (placed if spatial and not is_slide(header) else flat).append(header)
     parts: list[Part] = []
     for bundle in bundles_of([Plane(h, f) for h in placed for f in h.frames]):
         parts.extend(_spatial(uid, bundle))
-    parts.extend(_flat(uid, flat, others=len(placed)))
+    parts.extend(flat_parts(uid, flat, others=len(placed)))
     if sheets:
-        parts.append(_sheets(uid + (":mosaic" if parts else ""), sheets))
+        parts.append(sheet_part(uid + (":mosaic" if parts else ""), sheets))
     return tuple(_noted(parts))
-
-
-def _sheets(part_id: str, headers: Sequence[Header]) -> Part:
-    why = (
-        f"It is a Siemens mosaic (many slices on one sheet), and {headers[0].values['Mosaic']}; export it again "
-        "without removing private elements, or convert it with dcm2niix"
-    )
-    return Part(
-        part_id, title_of(headers[0]), report=Report(refused=(why,)), files=tuple(sorted(h.path for h in headers))
-    )
 
 
 def _is_placed(position: object, row: object) -> bool:
     return position is not None and row is not None
-
-
-def _is_slide(header: Header) -> bool:
-    return header.sop_class == SLIDE
 
 
 def _spatial(uid: str, bundle: Bundle) -> list[Part]:
@@ -198,79 +177,6 @@ def _refused(uid: str, bundle: Bundle, why: str) -> Part:
 
 def _files(planes: Iterable[Plane]) -> tuple[Path, ...]:
     return tuple(sorted({p.header.path for p in planes}))
-
-
-def _flat(uid: str, headers: Sequence[Header], others: int) -> list[Part]:
-    """Return the parts of files whose frames have no place in space: pictures, films, and slices that lost theirs."""
-    if not headers:
-        return []
-    ordered = sorted(headers, key=lambda h: (h.frames[0].instance, str(h.path)))
-    lost = [h for h in ordered if h.modality in _CROSS_SECTIONS and h.sop_class not in PROJECTIONS]
-    ranked = [h for h in lost if "SliceLocation" in h.frames[0].moment]
-    parts = []
-    if len(ranked) > 1:
-        parts.append(_unplaced(uid, ranked, others))
-        ordered = [h for h in ordered if h not in ranked]
-    taken, total = others + len(parts), len(headers) + others
-    numbered = len({h.frames[0].instance for h in ordered}) == len(ordered)
-    for k, header in enumerate(ordered):
-        suffix = f":image-{k + 1}" if taken or k else ""
-        alone = f"The file does not say where its slice lies; it is listed apart from the other {total - 1}."
-        said = (alone,) if total > 1 and any(header is h for h in lost) else ()
-        name = f"image {header.frames[0].instance if numbered else k + 1}"
-        parts.append(_picture(uid + suffix, header, said, name if len(ordered) + taken > 1 else ""))
-    return parts
-
-
-def _unplaced(uid: str, headers: Sequence[Header], others: int) -> Part:
-    why = (
-        f"{len(headers)} of its {len(headers) + others} files do not say where their slices lie (no position and "
-        "orientation; a slice location alone does not place a slice); open one file on its own"
-    )
-    return Part(
-        uid + (":unplaced" if others else ""),
-        title_of(headers[0], ("without positions",) if others else ()),
-        report=Report(refused=(why,)),
-        files=tuple(sorted(h.path for h in headers)),
-    )
-
-
-def _picture(part_id: str, header: Header, assumed: tuple[str, ...], name: str) -> Part:
-    """Return one file whose frames lie nowhere: a picture, or a film with a t axis."""
-    planes = [Plane(header, frame) for frame in header.frames]
-    count, first = len(planes), planes[0]
-    view = str(header.values.get("ViewPosition", ""))
-    words = [w for w in (header.laterality, view, name) if w]
-    title, files = title_of(header, words), (header.path,)
-    if _is_slide(header) and count > 1:
-        why = f"The {count} frames are tiles of a microscope slide; slides are not read. Open them with a slide viewer"
-        return Part(part_id, title, report=Report(refused=(why,)), files=files)
-    timing = cine_of(header, count) if count > 1 else Timing()
-    geometry, colour = flat_geometry(first), is_colour(first)
-    axes: Axes = ("tzyxc" if colour else "tzyx") if count > 1 else ("zyxc" if colour else "zyx")
-    shape = (*((count,) if count > 1 else ()), *geometry.shape, *((3,) if colour else ()))
-    report = Report((*timing.found, *_seen_from(header)), (*assumed, *spacing_words(first, one=True), *timing.assumed))
-    return Part(
-        part_id, title, tuple((plane,) for plane in planes), axes, shape, geometry,
-        frame_values=timing.values, frame_unit=timing.unit, frame_name=timing.name, report=report, files=files,
-    )  # fmt: skip
-
-
-def _seen_from(header: Header) -> tuple[str, ...]:
-    """Return where rows and columns run to, and what an ultrasound image says of the size of its pixels."""
-    found = []
-    if len(header.patient_orientation) > 1:
-        rows, columns = header.patient_orientation[:2]
-        found.append(f"Rows run to {rows or '?'}, columns to {columns or '?'} of the patient.")
-    for region in header.values.get("UltrasoundRegions", ())[:1]:
-        in_cm = region.get("PhysicalUnitsXDirection") == region.get("PhysicalUnitsYDirection") == _CENTIMETRES
-        x, y = region.get("PhysicalDeltaX", 0.0), region.get("PhysicalDeltaY", 0.0)
-        if in_cm and x and y:
-            found.append(
-                f"A region of this ultrasound image is calibrated: {abs(y) * 10:.3g} x {abs(x) * 10:.3g} mm per pixel; "
-                "the rest is not, so lengths in mm are off."
-            )
-    return tuple(found)
 
 
 def _noted(parts: Sequence[Part]) -> list[Part]:
