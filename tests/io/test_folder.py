@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import socket
@@ -178,6 +179,26 @@ def test_a_file_changed_after_the_look_does_not_open(tmp_path: Path) -> None:
     files[1].unlink()
     with pytest.raises(InputError, match=r"cannot be read now"):
         read_found(found, found.items[0])
+
+
+def test_a_cut_slice_at_the_end_of_a_series_is_told_with_the_series(tmp_path: Path) -> None:
+    """Nothing else would show it: the rest is an even stack."""
+    files = write_series(tmp_path, VOXELS)
+    files[3].write_bytes(files[3].read_bytes()[:-7])
+    found = scan(tmp_path)
+    (item,) = found.items
+    assert "incomplete" in reasons(found)[files[3].name]
+    assert item.warnings[0] == "1 file of this series is damaged and left out; slices may be missing."
+    volume = read_found(found, item)
+    assert volume.array.shape[0] == 3 and item.warnings[0] in volume.notes and item.warnings[0] in volume.report.assumed
+
+
+def test_a_compressed_dicom_file_says_what_to_do(tmp_path: Path) -> None:
+    (plain,) = write_series(tmp_path, VOXELS[:1])
+    (tmp_path / "x.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert "gzip" in reasons(scan(tmp_path))["x.gz"]
+    with pytest.raises(UnsupportedError, match="unpack it first"):
+        read(tmp_path / "x.gz")
 
 
 def test_many_left_out_for_one_reason_are_counted(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 from napari_medcnn.core.events import Progress
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.io.dicom.directory import listed_files
+from napari_medcnn.io.dicom.elements import text
 from napari_medcnn.io.dicom.facts import Header
-from napari_medcnn.io.dicom.headers import header_from_json, header_to_json, person_of, read_header
+from napari_medcnn.io.dicom.headers import header_from_json, header_to_json, open_dataset, person_of, read_header
 from napari_medcnn.io.dicom.index import HeaderIndex
 from napari_medcnn.io.dicom.items import Known, State, item_steps, state_of
 from napari_medcnn.io.formats import READS, inspect_file
 from napari_medcnn.io.found import Found, Item, Person, plain, shown
-from napari_medcnn.io.sniff import Format, describe_unknown, head_of, sniff
+from napari_medcnn.io.sniff import Format, describe_unknown, head_of, is_gzip, sniff
 from napari_medcnn.io.walk import FileAt, Skips, walk
 
 Steps = Generator[Progress, None, Any]
@@ -66,6 +67,7 @@ class _Scan:
         self._headers: list[Header] = []
         self._names: dict[Path, str] = {}
         self._states: dict[Path, State] = {}
+        self._broken: dict[str, int] = {}
         self._items: list[Item] = []
         self._series: set[str] = set()
         self._last = time.monotonic()
@@ -154,13 +156,25 @@ class _Scan:
             if self._alone:
                 raise
             self._skips.add(file.name, str(error))
+            self._remember_broken(file)
             return False
+
+    def _remember_broken(self, file: FileAt) -> None:
+        """Keep of which series a file says it is that cannot be read: its images then say that one is missing."""
+        try:
+            uid = text(open_dataset(file.path), "SeriesInstanceUID") if sniff(file.path) == "dicom" else ""
+        except InputError:
+            return
+        if uid:
+            self._broken[uid] = self._broken.get(uid, 0) + 1
 
     def _read(self, file: FileAt) -> Mapping[str, Any]:
         """Return what the file is, as the index keeps it; put it there if the file stayed as it was meanwhile."""
         kind = sniff(file.path)
         known: dict[str, Any] = {"kind": kind}
         if kind == "dicom":
+            if is_gzip(file.path):
+                raise UnsupportedError(f"{shown(file.path)}: a compressed (gzip) DICOM file; unpack it first")
             known["header"] = header_to_json(read_header(file.path, self._salt))
         try:
             now = os.stat(file.path)
@@ -210,7 +224,7 @@ class _Scan:
                     continue  # another file of the same person may do
                 if self._due():
                     yield Progress(None, f"Sorting {len(self._headers):,} files")
-        steps = item_steps(self._headers, Known(persons, self._states))
+        steps = item_steps(self._headers, Known(persons, self._states, self._broken))
         while True:
             try:
                 next(steps)

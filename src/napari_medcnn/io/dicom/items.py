@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,21 @@ class Basis:
 
 @dataclass(frozen=True)
 class Known:
-    """What a scan knows beside the headers: persons by `Header.person_key`, states of files by path; may be empty."""
+    """What a scan knows beside the headers; all may be empty.
 
-    persons: Mapping[str, Person]
-    states: Mapping[Path, State]
+    Parameters
+    ----------
+    persons
+        By `Header.person_key`.
+    states
+        Of files, by path.
+    broken
+        How many files cannot be read, by the series they say they belong to.
+    """
+
+    persons: Mapping[str, Person] = field(default_factory=dict)
+    states: Mapping[Path, State] = field(default_factory=dict)
+    broken: Mapping[str, int] = field(default_factory=dict)
 
 
 def state_of(there: os.stat_result) -> State:
@@ -54,7 +65,7 @@ def state_of(there: os.stat_result) -> State:
 
 def items_of(headers: Sequence[Header], persons: Mapping[str, Person]) -> Sorted:
     """Return the items of DICOM files, and the files that hold no image with the reason; persons by person key."""
-    steps = item_steps(headers, Known(persons, {}))
+    steps = item_steps(headers, Known(persons))
     try:
         while True:
             next(steps)
@@ -70,7 +81,7 @@ def item_steps(headers: Sequence[Header], known: Known) -> Generator[None, None,
     series: dict[str, tuple[Part, ...]] = {}
     rows: list[tuple[tuple[Any, ...], Item]] = []
     for uid, members in sorted(gate.group(images).items()):
-        parts = gate.sort_series(members)
+        parts = tuple(_incomplete(part, known.broken.get(uid, 0)) for part in gate.sort_series(members))
         series[uid] = parts
         for order, part in enumerate(parts):
             files = _files_of(part, members)
@@ -109,6 +120,18 @@ def _place(header: Header, last: int, order: int) -> tuple[Any, ...]:
     number = int(header.series_number) if header.series_number.isdecimal() else 1 << 60
     return (header.study_date, header.study_uid, header.person_key, last, number, header.series_uid, order,
             str(header.path))  # fmt: skip
+
+
+def _incomplete(part: Part, broken: int) -> Part:
+    """Return the part with a word on files of its series that cannot be read: slices may be missing at its ends, too.
+
+    Their names stand in the list of what was left out.
+    """
+    if not broken:
+        return part
+    files = "1 file of this series is" if broken == 1 else f"{broken} files of this series are"
+    words = f"{files} damaged and left out; slices may be missing."
+    return replace(part, report=replace(part.report, assumed=(words, *part.report.assumed)))
 
 
 def _files_of(part: Part, members: Sequence[Header]) -> list[Header]:
