@@ -127,10 +127,11 @@ def _is_bare_dicom(head: bytes) -> bool:
     """Return True for DICOM without a preamble: a first tag of group 0002 or 0008 with a believable length."""
     if len(head) < 16:
         return False
-    group, element = struct.unpack("<HH", head[:4])
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    order = ">" if explicit and head[0] == 0 and head[1] in (2, 8) else "<"  # big endian is always explicit
+    group, element = struct.unpack(f"{order}HH", head[:4])
     if group not in (2, 8) or element > 0x2000:
         return False
-    explicit = head[4:6].isalpha() and head[4:6].isupper()
     return explicit or struct.unpack("<I", head[4:8])[0] < 256
 
 
