@@ -7,13 +7,14 @@ PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c const
 PYTEST := scripts/display.sh $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types oracles packages proof bench docs venv format clean
+.PHONY: help demo test lint types oracles packages proof zoo bench docs venv format clean
 
 help:
 	@echo "make demo        the fundus photograph, segmented, in a napari window (without a display: files in demo/)"
 	@echo "make test        lint, types, import contracts, all tests on PyQt5, the window tests again on PyQt6"
 	@echo "make lint types docs           the checks one by one"
 	@echo "make oracles proof bench       golden numbers from other tools; the long lists; timings"
+	@echo "make zoo         every file of the real data beside this checkout, against other people's readers"
 
 # Two stamps: what a user needs, and what a developer needs on top. A change of either file installs again.
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/venv.sh
@@ -60,6 +61,10 @@ proof: venv
 	@scripts/system.sh
 	$(PY) -m pytest tests/engine -m proof --timeout=3600 || [ $$? = 5 ]
 	$(PYTEST) -m proof --timeout=3600 || [ $$? = 5 ]
+
+# One row a file and a folder; fails if a row is not explained, and writes the counts to docs/zoo.md.
+zoo: venv
+	$(PY) scripts/zoo.py --docs
 
 bench: venv
 	@scripts/system.sh

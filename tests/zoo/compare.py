@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -83,9 +84,11 @@ class Placement:
         self.left = dict(enumerate(frames))
         self.nearest: dict[int, str] = {}
         self.suv: float | None = None
+        self.times: dict[int, list[Frame]] = {}
 
     def into(self, volume: Volume, match: Match) -> None:
         """Find what lies in `volume`; every plane of the volume must be met."""
+        self.times = {}
         planes = _planes(volume)
         if "SUV" in volume.value_unit:
             if self.suv is None:
@@ -99,6 +102,7 @@ class Placement:
             self._by_place(volume, planes, hit, match)
         else:
             self._by_order(volume, planes, hit, match)
+        self._in_order(volume, match)
         if not hit.all():
             match.faults.append(f"{int((~hit).sum())} of {hit.size} planes are not in the files")
 
@@ -130,6 +134,7 @@ class Placement:
             if hit[t, k]:
                 match.dropped += 1
             hit[t, k] = True
+            self.times.setdefault(t, []).append(frame)
             match.placed += 1
             match.value, match.mm = max(match.value, gap), max(match.mm, float(far))
             del self.left[key]
@@ -156,8 +161,30 @@ class Placement:
                 match.mm = max(match.mm, *(abs(a - b) for a, b in zip(frame.pixel_mm, spacing[1:], strict=True)))
             elif volume.geometry.spacing_known and not frame.pixel_mm:
                 match.notes.append("ours claims a spacing the header does not plainly state")
+            elif frame.pixel_mm and np.abs(np.subtract(frame.pixel_mm, spacing[1:])).max() > 1e-3:
+                match.faults.append("the header states a pixel spacing, ours another or none")
         if match.mm > PLACE_MM:
             match.faults.append(f"spacing differs by {match.mm:.3g} mm")
+
+    def _in_order(self, volume: Volume, match: Match) -> None:
+        """Time points, echoes and b-values must rise by something that the header says of every frame."""
+        if len(self.times) < 2:
+            return
+        along = [self.times[t] for t in sorted(self.times)]
+        known = set.intersection(*(set(f.when) for frames in along for f in frames))
+        rising = []
+        for name in known:
+            means = [float(np.mean([f.when[name] for f in frames])) for frames in along]
+            if all(a < b for a, b in itertools.pairwise(means)):
+                rising.append(name)
+        if not rising:
+            match.faults.append("its time points rise by nothing that the header says")
+        match.notes.append(f"rises by {', '.join(sorted(rising))}")
+        for name, tags in (("b", ("DiffusionBValue",)), ("TE", ("EchoTime", "EffectiveEchoTime"))):
+            if volume.frame_name == name:
+                said = [next((frames[0].when[t] for t in tags if t in frames[0].when), None) for frames in along]
+                if None not in said and not np.allclose(said, volume.frame_values, rtol=1e-6):
+                    match.faults.append(f"{name} is {said} in the header, {volume.frame_values} in ours")
 
     def rest(self) -> list[str]:
         """Return what was found nowhere, in words."""

@@ -39,6 +39,7 @@ class Frame:
     column: np.ndarray | None = None
     pixel_mm: tuple[float, float] | None = None
     instance: int = 0
+    when: dict[str, float] = field(default_factory=dict)
 
     @property
     def placed(self) -> bool:
@@ -136,11 +137,11 @@ def _suv(data: Dataset) -> float | None:
 def by_itk(path: Path, held: Content) -> Content | None:
     """Return the frames as SimpleITK decodes them, in the order of the file; None where it cannot be trusted."""
     data = held.data
-    if (
-        str(data.get("PhotometricInterpretation")) not in ("MONOCHROME2", "RGB")
-        or "SharedFunctionalGroupsSequence" in data
-    ):
+    if str(data.get("PhotometricInterpretation")) not in ("MONOCHROME2", "RGB"):
         return None
+    count = int(data.get("NumberOfFrames") or 1)
+    if len({str(_group(data, n, "PixelValueTransformationSequence")) for n in range(count)}) > 1:
+        return None  # a rescale of each frame's own is beyond SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
@@ -278,8 +279,32 @@ def _frames(path: Path, data: Dataset) -> list[Frame]:
             pixels = _rescaled(data, index, _masked(data, pixels, syntax))
         frame = Frame(path, index, pixels, instance=int(data.get("InstanceNumber") or 0))
         _place(data, index, frame)
+        _date(data, index, frame)
         out.append(frame)
     return out
+
+
+_MOMENTS = (
+    "TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime", "NominalCardiacTriggerDelayTime", "EchoTime",
+    "EffectiveEchoTime", "DiffusionBValue", "AcquisitionTime", "ContentTime", "AcquisitionNumber",
+)  # fmt: skip
+
+
+def _date(data: Dataset, index: int, frame: Frame) -> None:
+    """Note what may order frames at one place: tags of the file or of the frame's groups."""
+    holders = [data]
+    for groups in (data.get("SharedFunctionalGroupsSequence"), data.get("PerFrameFunctionalGroupsSequence")):
+        if groups:
+            own = groups[index if len(groups) > index else 0]
+            holders += [e.value[0] for e in own if e.VR == "SQ" and e.value]
+    for holder in holders:
+        for name in _MOMENTS:
+            try:
+                frame.when[name] = float(holder[name].value)
+            except (KeyError, TypeError, ValueError):
+                continue
+    frame.when["InstanceNumber"] = float(frame.instance)
+    frame.when["frame"] = float(index)
 
 
 def _rescaled(data: Dataset, index: int, pixels: np.ndarray) -> np.ndarray:
@@ -319,5 +344,6 @@ def _mosaic(path: Path, data: Dataset) -> list[Frame]:
         lengths = np.linalg.norm(affine[:3, :2], axis=0)
         frame.column, frame.row = affine[:3, 0] / lengths[0], affine[:3, 1] / lengths[1]
         frame.pixel_mm = (float(lengths[0]), float(lengths[1]))
+        _date(data, 0, frame)
         out.append(frame)
     return out

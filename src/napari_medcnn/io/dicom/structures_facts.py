@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydicom.dataelem import RawDataElement
 
 from napari_medcnn.core.geometry import Float
 from napari_medcnn.core.labels import Colour
-from napari_medcnn.errors import InputError
-from napari_medcnn.io.dicom.elements import BROKEN, first_item, items, numbers, text, whole
+from napari_medcnn.errors import IncompleteFileError, InputError
+from napari_medcnn.io.dicom.elements import BROKEN, first_item, has, items, numbers, text, whole
 from napari_medcnn.io.dicom.facts import Header
 from napari_medcnn.io.dicom.headers import open_dataset
 from napari_medcnn.io.dicom.seg_names import Segment, code_of
 from napari_medcnn.io.found import plain, shown
 
+_UNDEFINED = 0xFFFFFFFF
 #: Contours that enclose an area; the second as PS3.3 C.8.8.6.1 spells it for curves combined by exclusive or.
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
@@ -66,6 +68,7 @@ def structures_of(header: Header) -> Structures:
         The file is damaged, or describes no region.
     """
     data = open_dataset(header.path)
+    _require_whole(shown(header.path), data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -76,6 +79,23 @@ def structures_of(header: Header) -> Structures:
         raise InputError(
             f"{shown(header.path)}: the header of these structures is damaged ({plain(error, 100)})"
         ) from error
+
+
+def _require_whole(name: str, data: Any) -> None:
+    """Refuse a cut file: pydicom hands over what is left of its last element, and contours would be missing unseen."""
+    for element in data.values():
+        if isinstance(element, RawDataElement) and element.length != _UNDEFINED:
+            there = len(element.value or b"")
+            if there < element.length:
+                raise IncompleteFileError(
+                    f"{name}: the file is incomplete ({there} of {element.length} bytes of its last element); copy it "
+                    "again from its source"
+                )
+    if not has(data, "ROIContourSequence"):  # type 1 in every structure set (PS3.3 C.8.8.6)
+        raise IncompleteFileError(
+            f"{name}: these structures hold no contours at all (no ROI Contour Sequence); the file may be cut. Copy it "
+            "again from its source"
+        )
 
 
 def _structures(header: Header, data: Any) -> Structures:
