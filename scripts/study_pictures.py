@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from qtpy.QtWidgets import QWidget
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -101,6 +102,9 @@ def main(arguments: list[str]) -> int:
     viewer.window.resize(screen.width(), screen.height())
 
     def take(name: str) -> None:
+        for note in dock.window().findChildren(QWidget):
+            if type(note).__name__ == "NapariQtNotification":  # napari's own about the Qt binding
+                note.close()
         save_picture(viewer, out / f"{name}-{screen.width()}.png")
 
     wait_until(lambda: dock.link.engine.state != "starting")
@@ -116,7 +120,6 @@ def main(arguments: list[str]) -> int:
         pick(dock, "Tilted", opens=False)
         dock.scan.notices.answer_buttons()[0].click()
         idle(dock)
-        settle(6.0)  # napari's own note about the Qt binding goes by itself
         take("resampled")
         pick(dock, "Scanned film")
         take("spacing-unknown")

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from dicom_files import uid, write_series
 from napari_medcnn.io.found import Found
@@ -218,6 +218,11 @@ def test_several_folders_and_a_dicomdir_are_one_tree(desk, export: Path, tmp_pat
     drop(desk, [tmp_path / "cd" / "DICOMDIR"])
     opened(desk, "Bone")
     assert len(titles(desk)) == 1
+
+
+def test_a_drop_reaches_the_dock_wherever_it_lands(desk) -> None:
+    assert [w for w in desk.dock.findChildren(QWidget) if w.acceptDrops()] == []
+    assert desk.dock.acceptDrops()
 
 
 def test_single_series_opens_in_one_action_and_names_its_patient(desk, export: Path) -> None:

@@ -228,3 +228,13 @@ def test_mask_of_another_grid_is_resampled_by_its_button(desk, tmp_path: Path) -
     settled(desk)
     assert dock.layers.mask.data.shape == dock.layers.scan.data.shape and dock.layers.mask.data.any()
     assert "Resampled" in dock.message.text()
+
+
+def test_four_sagittal_slices_are_slices_and_no_colours(desk) -> None:
+    """napari takes a last axis of 3 or 4 for the colours of a picture unless it is told."""
+    sagittal = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])  # slices run along the patient's left-right axis
+    grid = Geometry((4, 24, 20), (3.0, 0.8, 0.8), (0.0, 0.0, 0.0), sagittal)
+    scan = Volume(np.arange(4 * 24 * 20, dtype=np.int16).reshape(grid.shape), grid, name="MR 4", modality="MR")
+    desk.dock.session.show_opened(jobs.Opened(scan, jobs.scan_layers(scan)))
+    layer = desk.dock.layers.scan
+    assert layer.data.shape[-1] == 4 and layer.ndim == 3 and not layer.rgb

@@ -62,8 +62,8 @@ def scan_layers(volume: Volume) -> list[LayerTuple]:
         if several:
             title = volume.channel_names[index] if volume.channel_names else f"channel {index + 1}"
             kwargs |= {"name": f"{volume.name}: {title}", "visible": index == 0}
+        kwargs["rgb"] = colour  # stated, or napari takes three or four sagittal slices for the colours of a picture
         if colour:
-            kwargs["rgb"] = True
             info["range"] = (0.0, float(np.iinfo(plane.dtype).max))
         else:
             info["range"] = _range(plane)
@@ -133,6 +133,7 @@ def map_layer(
         "name": name,
         "contrast_limits": limits,
         "colormap": colormap,
+        "rgb": False,
         "blending": "additive",
         "opacity": 0.6,
         "metadata": {KEY: info},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QStackedWidget, QTabWidget, QWidget
+from qtpy.QtWidgets import QLineEdit, QStackedWidget, QTabWidget, QWidget
 
 from napari_medcnn.verbs import doctor
 from napari_medcnn.verbs.add_model import is_bare
@@ -100,6 +100,8 @@ class MedcnnDock(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.pages, 1)
         self.setMinimumWidth(WIDTH - 20)
+        for field in self.findChildren(QLineEdit):
+            field.setAcceptDrops(False)  # a file dropped there is meant for the dock, not as its address in letters
 
     def sizeHint(self) -> Any:
         """340 px wide on small screens, 380 on large ones."""

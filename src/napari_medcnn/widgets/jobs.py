@@ -130,10 +130,21 @@ def open_item(found: Found, item: str | None, consent: Consent, over: Over) -> W
             elif isinstance(event.value, LabelMap):
                 yield Result(Opened(None, [], _over(event.value, over)))
             else:
-                value = predict.with_source(event.value, found.path, item)
+                value = predict.with_source(event.value, *_source_of(found, item))
                 yield Result(Opened(value, scan_layers(value)))
 
     return work
+
+
+def _source_of(found: Found, item_id: str | None) -> tuple[Path, str | None]:
+    """Return the path and item that name a scan for the command line: of several roots, where its files lie."""
+    if len(found.roots) < 2 or item_id is None:
+        return found.path, item_id
+    item = found.item(item_id)
+    if item.study is None:
+        return (item.files[0] if item.files else found.path), None
+    lies_in = (root for root in found.roots if all(path.is_relative_to(root) for path in item.files))
+    return next(lies_in, found.path), item_id
 
 
 def open_mask(path: Path, over: Over) -> Work:
