@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -82,6 +83,20 @@ def test_one_series_on_two_media_is_one_series(tmp_path: Path) -> None:
     found = scan(tmp_path / "disc1", tmp_path / "disc2")
     (item,) = found.items
     np.testing.assert_array_equal(read_found(found, item).array, VOXELS)
+
+
+def test_what_was_opened_of_several_can_be_opened_again_by_itself(tmp_path: Path) -> None:
+    write_series(tmp_path / "a", VOXELS)
+    write_series(tmp_path / "b", VOXELS + np.int16(1), tags={"SeriesInstanceUID": uid("b")})
+    nibabel.save(nibabel.Nifti1Image(VOXELS, np.eye(4)), tmp_path / "b" / "c.nii")
+    nibabel.save(nibabel.Nifti1Image(VOXELS, np.eye(4)), tmp_path / "d.nii")
+    found = scan(tmp_path / "a", tmp_path / "b", tmp_path / "d.nii")
+    assert [i.id for i in found.items[2:]] == ["b/c.nii", "d.nii"]
+    for item in found.items:
+        value = read_found(found, item)
+        again = read(value.source["path"], value.source["item"] or None)
+        np.testing.assert_array_equal(again.array, value.array)
+        assert again.source == value.source
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX") or not hasattr(os, "mkfifo"), reason="needs sockets and pipes")

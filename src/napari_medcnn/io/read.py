@@ -18,7 +18,7 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.io.dicom import items as dicom
 from napari_medcnn.io.folder import scan_steps
-from napari_medcnn.io.formats import READS, read_file
+from napari_medcnn.io.formats import READS, part_of, read_file
 from napari_medcnn.io.found import Found, Item, shown
 from napari_medcnn.io.sniff import describe_unknown, sniff
 
@@ -85,9 +85,9 @@ def found_steps(found: Found, item: Item, consent: Consent = NONE) -> Reading:
     """Read one item of what was found, without looking at the rest of its folder again; pauses as `read_steps`."""
     if isinstance(item.basis, dicom.Basis):
         value = yield from dicom.read_steps(item, consent)
-        return _sourced(value, found.path, item.id, consent, item.files)
+        return _sourced(value, *_origin(found, item), consent, item.files)
     volume, labels = _load(item.files[0] if item.files else found.path, item.id, consent)
-    volume = _sourced(volume, found.path, item.id, consent, item.files)
+    volume = _sourced(volume, *_origin(found, item), consent, item.files)
     return volume if labels is None else _as_labels(volume, labels)
 
 
@@ -109,9 +109,9 @@ def read_item(found: Found, item: Item, consent: Consent = NONE) -> Volume:
     """Return one item of what was found as a `Volume` whatever it says of itself; errors as `read_found`."""
     if isinstance(item.basis, dicom.Basis):
         value = _as_volume(_end_of(dicom.read_steps(item, consent)))
-        return _sourced(value, found.path, item.id, consent, item.files)
+        return _sourced(value, *_origin(found, item), consent, item.files)
     volume, _ = _load(item.files[0] if item.files else found.path, item.id, consent)
-    return _sourced(volume, found.path, item.id, consent, item.files)
+    return _sourced(volume, *_origin(found, item), consent, item.files)
 
 
 def read_labels(path: Path | str, item: str | None = None, consent: Consent = NONE) -> LabelMap:
@@ -215,6 +215,17 @@ def _load(path: Path, item: str | None, consent: Consent, as_ids: bool = False) 
     if kind == "dicom":
         raise InputError(f"{shown(path)}: it changed since it was looked at; open it again")
     return read_file(path, kind, item, consent, as_ids)
+
+
+def _origin(found: Found, item: Item) -> tuple[Path, str]:
+    """Return the path and item id that open the same image again, also where several paths were looked at together."""
+    if isinstance(item.basis, dicom.Basis):
+        whole = [root for root in found.roots if all(file.is_relative_to(root) for file in item.files)]
+        media = [root for root in found.roots if all(file.is_relative_to(root.parent) for file in item.files)]
+        return next((root for root in (*whole, *media)), found.path), item.id
+    if len(found.roots) > 1 or not found.path.is_dir():
+        return (item.files[0] if item.files else found.path), part_of(item.id) or ""
+    return found.path, item.id
 
 
 V = TypeVar("V", bound=Volume | LabelMap)
