@@ -309,3 +309,19 @@ def test_gaps_between_slices_are_said_and_a_lone_slice_without_thickness(tmp_pat
     (lone,) = parts_of(tmp_path / "b")
     assert not lone.geometry.spacing_known
     assert "no slice thickness" in lone.report.assumed[0]
+
+
+def test_files_of_one_name_without_a_series_are_not_one_series(tmp_path: Path) -> None:
+    for k in range(2):
+        write_series(tmp_path / str(k), VOXELS[k : k + 1], tags={"SeriesInstanceUID": None})
+    headers = [read_header(p) for p in sorted(tmp_path.rglob("*")) if p.is_file()]
+    assert headers[0].path.name == headers[1].path.name
+    assert [len(several) for several in by_series(headers).values()] == [1, 1]
+
+
+def test_four_values_per_pixel_are_refused_by_name(tmp_path: Path) -> None:
+    write_image(tmp_path / "argb", VOXELS[0].view(np.uint8).reshape(8, 12)[:, :6], {
+        "SamplesPerPixel": 4, "PhotometricInterpretation": "ARGB", "PixelData": bytes(4 * 48),
+    })  # fmt: skip
+    (part,) = parts_of(tmp_path)
+    assert "4 values per pixel" in part.report.refused[0]

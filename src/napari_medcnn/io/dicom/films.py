@@ -106,6 +106,14 @@ def sheet_part(part_id: str, headers: Sequence[Header]) -> Part:
     )
 
 
+def odd_part(part_id: str, headers: Sequence[Header]) -> Part:
+    """Return the refusal of images with neither one nor three values per pixel."""
+    counts = sorted({h.stored.samples for h in headers if h.stored is not None})
+    why = f"It has {' or '.join(map(str, counts))} values per pixel; 1 (grey) and 3 (colour) are read"
+    files = tuple(sorted(h.path for h in headers))
+    return Part(part_id, title_of(headers[0]), report=Report(refused=(why,)), files=files)
+
+
 def is_slide(header: Header) -> bool:
     """Return True for the tiles of a microscope slide."""
     return header.sop_class == SLIDE

@@ -18,7 +18,7 @@ from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
-from napari_medcnn.io.dicom.films import flat_parts, is_slide, sheet_part, title_of
+from napari_medcnn.io.dicom.films import flat_parts, is_slide, odd_part, sheet_part, title_of
 from napari_medcnn.io.dicom.kinds import PROJECTIONS
 from napari_medcnn.io.dicom.moments import arrange
 from napari_medcnn.io.dicom.places import Places, places_of
@@ -30,12 +30,16 @@ _THICKER = 0.02  # share by which slices may be thicker or thinner than their st
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
-    """Return headers by series UID; a file without one stands alone under "file-" and a hash of its name."""
+    """Return headers by series UID; a file without one stands alone under "file-" and a hash of its name and UID."""
     found: dict[str, list[Header]] = {}
     for header in headers:
-        uid = header.series_uid or "file-" + hashlib.sha256(header.path.name.encode()).hexdigest()[:12]
+        uid = header.series_uid or "file-" + hashlib.sha256(_own_mark(header)).hexdigest()[:12]
         found.setdefault(uid, []).append(header)
     return found
+
+
+def _own_mark(header: Header) -> bytes:
+    return f"{header.path.name}\n{header.sop_uid}".encode("utf-8", "surrogateescape")
 
 
 def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
@@ -58,9 +62,13 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
     placed: list[Header] = []
     flat: list[Header] = []
     sheets: list[Header] = []
+    odd: list[Header] = []
     for header in images:
         if "Mosaic" in header.values:
             sheets.append(header)
+            continue
+        if header.stored is not None and header.stored.samples not in (1, 3):
+            odd.append(header)
             continue
         spatial = header.sop_class not in PROJECTIONS and all(_is_placed(f.position, f.row) for f in header.frames)
         (placed if spatial and not is_slide(header) else flat).append(header)
@@ -70,6 +78,8 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
     parts.extend(flat_parts(uid, flat, others=len(placed)))
     if sheets:
         parts.append(sheet_part(uid + (":mosaic" if parts else ""), sheets))
+    if odd:
+        parts.append(odd_part(uid + (":samples" if parts else ""), odd))
     return tuple(_noted(parts))
 
 

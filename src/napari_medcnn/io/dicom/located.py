@@ -43,7 +43,7 @@ def located(path: Path, file: BinaryIO, stored: Stored, size: int) -> Stored:
         length, offset = struct.unpack(order + "I", head[4:8])[0], start + 8
     if length == _UNDEFINED:
         _check_fragments(path, file, offset, stored.frames)
-        return replace(stored, element=name)
+        return replace(stored, element=name, wrapped_at=offset)
     need = plain_length(stored)
     have = min(length, size - offset)
     if stored.syntax in _PLAIN:

@@ -11,10 +11,9 @@ _TEXTS = (
     "Units", "DecayCorrection", "SUVType", "CountsSource", "DoseUnits", "DoseType", "DoseSummationType",
     "ViewPosition", "AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "SeriesDate", "SeriesTime",
     "ContentTime", "BodyPartExamined", "PatientPosition", "ManufacturerModelName", "PresentationIntentType",
-    "PatientSex",
 )  # fmt: skip
 _NUMBERS = (
-    "PatientWeight", "PatientSize", "FrameReferenceTime", "ActualFrameDuration", "DecayFactor", "GantryDetectorTilt",
+    "PatientWeight", "FrameReferenceTime", "ActualFrameDuration", "DecayFactor", "GantryDetectorTilt",
     "FrameTime", "CineRate", "RecommendedDisplayFrameRate", "RepetitionTime", "NumberOfTemporalPositions",
     "ImagesInAcquisition", "NumberOfSlices", "NumberOfTimeSlices", "TemporalResolution", "RescaleSlope",
     "SpacingBetweenSlices",
