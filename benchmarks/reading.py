@@ -5,8 +5,8 @@
 Single files of 512 x 512 x 300 int16 first, then a DICOM series of 512 x 512 x 600 in three transfer syntaxes.
 Both start from a folder name: ours is what the window does (every header read, series sorted, then voxels),
 SimpleITK's is GetGDCMSeriesFileNames and Execute.  Each run is a process of its own, so that peak memory is its own;
-imports are not counted.  Rounds alternate, so that a busy machine slows both.  Memory is the growth of the peak resident
-size over the size before, divided by the size of the volume.
+imports are not counted.  Rounds alternate, so that a busy machine slows both.  Memory is the growth of the peak
+resident size over the size before, divided by the size of the volume.
 """
 
 from __future__ import annotations

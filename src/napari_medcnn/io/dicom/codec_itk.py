@@ -1,15 +1,15 @@
 """SimpleITK as a pure decoder of one compressed picture: the JPEG family and JPEG 2000.
 
 Asked to read a whole DICOM file it inverts MONOCHROME1, expands palettes, converts colours and rescales.  Here it is
-given a nameless file that holds nothing but the picture, said to be plain grey or RGB, in a private temporary folder.
+given a nameless file that holds nothing but the picture, said to be plain grey or RGB, in a private temporary file.
 It decodes without the interpreter's lock, so that several threads gain.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -41,13 +41,15 @@ def decode_itk(data: bytes, syntax: str, shape: tuple[int, int, int], precision:
     InputError
         SimpleITK cannot decode it.
     """
-    with tempfile.TemporaryDirectory(prefix="medcnn-") as folder:
-        path = Path(folder) / "picture.dcm"
-        path.write_bytes(_nameless(data, syntax, shape, precision, signed))
-        try:
-            image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-        except RuntimeError as error:
-            raise InputError("SimpleITK cannot decode it") from error
+    handle, name = tempfile.mkstemp(suffix=".dcm", prefix="medcnn-")  # readable by its owner only
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_nameless(data, syntax, shape, precision, signed))
+        image = sitk.ReadImage(name, imageIO="GDCMImageIO")
+    except RuntimeError as error:
+        raise InputError("SimpleITK cannot decode it") from error
+    finally:
+        os.unlink(name)
     array = np.asarray(sitk.GetArrayViewFromImage(image))
     want = shape[:2] if shape[2] == 1 else shape
     if array.size != int(np.prod(want)):

@@ -42,6 +42,8 @@ class Stored:
         (encapsulated, deflated) or the length is undefined.
     lut
         True if a Modality LUT Sequence takes the place of slope and intercept.
+    wrapped_at
+        First byte of the items of compressed pixels (the offset table's), None for plain ones or where not known.
     """
 
     syntax: str
@@ -59,6 +61,7 @@ class Stored:
     offset: int | None = None
     length: int | None = None
     lut: bool = False
+    wrapped_at: int | None = None
 
 
 @dataclass(frozen=True)

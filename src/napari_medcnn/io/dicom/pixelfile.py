@@ -156,6 +156,9 @@ class PixelFile:
                 raise incomplete(self.path, 0, frame_length(stored) * stored.frames)
             self._file, self._start, self._length = io.BytesIO(value), 0, len(value)
             return
+        if stored.wrapped_at is not None and stored.frames == 1 and stored.syntax not in ("", *NATIVE):
+            self._spans = frame_spans(self.path, self._file, stored.wrapped_at, 1)  # no offset table is needed
+            return
         stated = _parsed(self.path, self._file, only=["ExtendedOffsetTable"])
         start = self._file.tell()
         head = self._file.read(12)
