@@ -104,9 +104,17 @@ def _rarer(head: bytes) -> Format | None:
         return "jpeg2000"
     if head[252:256] in _GIPL_MAGIC:
         return "gipl"
-    if head[:4] == b"\0\0\0\1" and len(head) >= 30 and struct.unpack(">i", head[20:24])[0] in (0, 1, 3, 4, 10):
+    if _is_mgh(head):
         return "mgh"
     return "metaimage" if _is_metaimage(head) else None
+
+
+def _is_mgh(head: bytes) -> bool:
+    """Return True for version 1, four believable sizes and a known type: MGH has no magic of its own."""
+    if head[:4] != b"\0\0\0\1" or len(head) < 30:
+        return False
+    *sizes, kind = struct.unpack(">5i", head[4:24])
+    return all(0 <= n < 1 << 16 for n in sizes) and kind in (0, 1, 3, 4, 10)
 
 
 def is_nifti(head: bytes) -> bool:
