@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import napari_medcnn as mc
+from dicom_files import write_series
 from napari_medcnn import api
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import InputError, MissingExtraError, ModelError, UnsupportedError
+from napari_medcnn.errors import ConsentNeededError, InputError, MissingExtraError, ModelError, UnsupportedError
 from napari_medcnn.worker.client import Engine
 from tiny_packages import bright_xyz, classifier, keras_file, nifti, nifti_mask, package, segmenter
 
@@ -39,6 +40,17 @@ def _fake() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return package(tmp_path_factory.mktemp("packages"), segmenter())
+
+
+def test_read_asks_and_takes_consent(tmp_path: Path) -> None:
+    write_series(tmp_path / "in", np.arange(5 * 8 * 7, dtype=np.int16).reshape(5, 8, 7))[2].unlink()
+    with pytest.raises(ConsentNeededError) as asked:
+        mc.read(tmp_path / "in")
+    assert asked.value.asks == "resample"
+    one, other = mc.read(tmp_path / "in", consent=mc.Consent(resample=True)), mc.read(tmp_path / "in", resample=True)
+    np.testing.assert_array_equal(one.array, other.array)
+    assert one.source["consent"] == other.source["consent"] == {"resample": True}
+    assert any("Resampled" in text for text in one.report.assumed)
 
 
 def test_read_predict_save(tmp_path: Path, model: Path) -> None:

@@ -225,6 +225,15 @@ def test_many_left_out_for_one_reason_are_counted(tmp_path: Path) -> None:
     assert len(texts) == 41 and texts[-1][0] == "and 60 more"
 
 
+def test_a_thousand_different_reasons_are_not_all_told(tmp_path: Path) -> None:
+    write_series(tmp_path, VOXELS)
+    for n in range(400):
+        (tmp_path / f"cut{n}.nii").write_bytes(b"")
+    found = scan(tmp_path)
+    assert len(found.skipped) == 300 + 41
+    assert found.skipped[-1][0] == "and 60 more" and "other reasons" in found.skipped[-1][1]
+
+
 def test_progress_comes_at_most_ten_times_a_second_and_closing_stops(tmp_path: Path) -> None:
     for n in range(300):
         (tmp_path / f"{n}.txt").write_text("words")

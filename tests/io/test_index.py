@@ -200,6 +200,19 @@ def test_a_locked_or_read_only_index_stops_nobody(tmp_path: Path, parsed: list[P
         other.close()
 
 
+def test_without_a_place_for_it_folders_are_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parsed: list[Path]
+) -> None:
+    aged(write_series(tmp_path / "in", VOXELS))
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "file" / "home"))
+    for _ in range(2):
+        with HeaderIndex.default() as index:
+            assert "not remembered" in index.note
+            assert len(scan(tmp_path / "in", index).items) == 1
+    assert len(parsed) == 8
+
+
 def test_it_does_not_grow_without_end(tmp_path: Path) -> None:
     file = file_of(tmp_path)
     probe = tmp_path / "probe"

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from cases import noise
+from dicom_files import write_series
+from napari_medcnn.core.consent import Consent
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.options import PredictOptions, to_json
 from napari_medcnn.core.volume import Volume
@@ -70,6 +72,35 @@ def test_options_are_copied_and_defaults_are_not(request_of) -> None:
     assert "probabilities=True, frame=2, ignore_fit=True" in as_python(changed, Path("o.nii"))
     plain = PredictRequest(request.volume, "m")
     assert "--device" not in as_command(plain) and "mc.predict(scan, model='m')" in as_python(plain)
+
+
+def test_what_was_agreed_to_is_copied(tmp_path: Path, model: Path, engine: Engine, monkeypatch) -> None:
+    """A series with a missing slice opens only with consent: the copied command and Python must give it, too."""
+    folder = tmp_path / "in"
+    write_series(folder, np.random.default_rng(1).integers(0, 900, (5, 8, 7)).astype(np.int16))[2].unlink()
+    agreed = Consent(resample=True)
+    volume = read_volume(folder, consent=agreed)
+    request = PredictRequest(volume, model, PredictOptions(ignore_fit=True))
+    assert as_command(request, tmp_path / "o.nii.gz", platform="linux").endswith(" --resample")
+    assert "consent=mc.Consent(resample=True)" in as_python(request)
+    from napari_medcnn import api
+    from napari_medcnn.cli import main
+
+    @contextmanager
+    def lend():
+        yield engine
+
+    monkeypatch.setattr(engines, "engine", lend)
+    monkeypatch.setattr(api, "_engine", lambda: engine)
+    assert main(shlex.split(as_command(request, tmp_path / "o.nii.gz", platform="linux"))[1:]) == 0
+    exec(compile(as_python(request, tmp_path / "p.nii.gz"), "copied", "exec"), {})
+    one, other = (np.asarray(nibabel.load(tmp_path / name).dataobj) for name in ("o.nii.gz", "p.nii.gz"))
+    np.testing.assert_array_equal(one, other)
+    assert one.shape == (7, 8, 5)
+    every = Consent(True, "last", True, True, "phase")
+    volume = replace(volume, source={**volume.source, "consent": every.to_json()})
+    words = as_command(PredictRequest(volume, "m"), platform="linux")
+    assert words.endswith("--resample --damaged --large --duplicates last --complex phase")
 
 
 def test_item_is_named_and_target_is_the_stem(request_of) -> None:

@@ -14,6 +14,8 @@ from napari_medcnn.io.found import plain
 MAX_FILES = 200_000
 #: Of one reason so many are named, the rest is counted.
 _NAMED = 40
+#: So many different reasons are told.
+_REASONS = 300
 
 _KINDS = (
     (stat.S_ISSOCK, "a socket, not a file"),
@@ -42,6 +44,8 @@ class Skips:
     def add(self, name: str, reason: str) -> None:
         """Leave out `name`; both are cut to plain text."""
         reason = plain(reason, 400)
+        if reason not in self._counts and len(self._counts) >= _REASONS:
+            reason = "other reasons, not listed; open the file alone to see why"
         self._counts[reason] = self._counts.get(reason, 0) + 1
         if self._counts[reason] <= _NAMED:
             self._by_reason.setdefault(reason, []).append(plain(name, 200))

@@ -57,8 +57,12 @@ class HeaderIndex:
 
     @classmethod
     def default(cls) -> Self:
-        """Return the user's own index."""
-        return cls(paths.home() / "index" / "headers.sqlite")
+        """Return the user's own index; one that remembers nothing if there is no place for it."""
+        try:
+            home = paths.home()
+        except OSError:
+            home = Path(os.devnull)  # nothing can be made below it
+        return cls(home / "index" / "headers.sqlite")
 
     def __enter__(self) -> Self:
         return self
