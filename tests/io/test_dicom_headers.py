@@ -124,6 +124,9 @@ def test_deflated_headers_are_read(tmp_path: Path) -> None:
         ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "row", None, "orientation"),
         ({"RescaleSlope": 0, "RescaleIntercept": 5}, "intercept", 0, "no usable scaling"),
         ({"SliceThickness": 0}, "thickness_mm", None, ""),
+        ({"SliceThickness": "1e300"}, "thickness_mm", None, ""),
+        ({"PixelSpacing": ["1e-300", "1e-300"]}, "pixel_mm", None, "pixel spacing"),
+        ({"ImagePositionPatient": ["1e300", 0, 0]}, "position", None, "more than 100 m"),
     ],
 )
 def test_what_is_no_length_is_unknown_and_said(tmp_path: Path, tags, field: str, expected, note: str) -> None:

@@ -29,6 +29,7 @@ from napari_medcnn.io.dicom.elements import (
 from napari_medcnn.io.dicom.facts import Frame, Vector
 from napari_medcnn.io.dicom.kinds import RT_DOSE
 
+_FARTHEST_MM, _LARGEST_MM, _SMALLEST_MM = 1e5, 1e4, 1e-6  # beyond these a length is a mistake
 #: Numbers that tell images at one place apart, in the unit of the standard (ms, s/mm2, degrees, counts).
 NUMBERED = (
     "AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalPositionTimeOffset",
@@ -43,7 +44,6 @@ _DIFFUSION = ((0x0019, 0x0C, "IS", "SIEMENS"), (0x2001, 0x03, "FL", "PHILIPS"), 
 
 def single_frame(data: Any, notes: list[str], sop_class: str = "") -> Frame:
     """Return the frame that the top of a data set describes."""
-    position = finite(data, "ImagePositionPatient", 3)
     row, column = directions(finite(data, "ImageOrientationPatient", 6), notes)
     slope, intercept = scaling(data, notes, "DoseGridScaling" if sop_class == RT_DOSE else "RescaleSlope")
     unit = text(data, "RescaleType", 16)
@@ -51,11 +51,11 @@ def single_frame(data: Any, notes: list[str], sop_class: str = "") -> Frame:
         unit = "Gy" if text(data, "DoseUnits") == "GY" else "relative dose"
     return Frame(
         0,
-        None if position is None else (position[0], position[1], position[2]),
+        place(data, notes),
         row,
         column,
         spacing(data, notes),
-        positive(data, "SliceThickness"),
+        thickness(data),
         number(data, "SpacingBetweenSlices"),
         slope,
         intercept,
@@ -65,6 +65,23 @@ def single_frame(data: Any, notes: list[str], sop_class: str = "") -> Frame:
         None,
         whole(data, "InstanceNumber"),
     )
+
+
+def place(data: Any, notes: list[str]) -> Vector | None:
+    """Return the position in LPS mm; None, with a note, where it lies more than 100 m away."""
+    found = finite(data, "ImagePositionPatient", 3)
+    if found is None:
+        return None
+    if max(abs(v) for v in found) > _FARTHEST_MM:
+        notes.append("The stated position lies more than 100 m away and is left out.")
+        return None
+    return (found[0], found[1], found[2])
+
+
+def thickness(data: Any) -> float | None:
+    """Return SliceThickness in mm, None if it is absent or no length."""
+    found = positive(data, "SliceThickness")
+    return found if found is not None and _SMALLEST_MM < found < _FARTHEST_MM else None
 
 
 def directions(values: tuple[float, ...] | None, notes: list[str]) -> tuple[Vector | None, Vector | None]:
@@ -85,6 +102,8 @@ def directions(values: tuple[float, ...] | None, notes: list[str]) -> tuple[Vect
 def spacing(data: Any, notes: list[str], key: str = "PixelSpacing") -> tuple[float, float] | None:
     """Return PixelSpacing (y, x) in mm; None, with a note, where it is stated and no length."""
     found = pair(data, key)
+    if found is not None and not (min(found) > _SMALLEST_MM and max(found) < _LARGEST_MM):
+        found = None
     if found is None and text(data, key):
         notes.append("The stated pixel spacing is not two lengths above 0 mm and is left out.")
     return found
@@ -163,10 +182,10 @@ def several_frames(data: Any, count: int, notes: list[str], sop_class: str = "")
         return _dose_planes(base, offsets)
     detector = first_item(data, "DetectorInformationSequence")
     if detector is not None and base.position is None:
-        position = finite(detector, "ImagePositionPatient", 3)
+        position = place(detector, notes)
         row, column = directions(finite(detector, "ImageOrientationPatient", 6), notes)
         if position is not None and row is not None:
-            base = replace(base, position=(position[0], position[1], position[2]), row=row, column=column)
+            base = replace(base, position=position, row=row, column=column)
     slices = numbers(data, "SliceVector")
     if has(data, "SliceVector") and len(slices) == count and base.between_mm and base.position and base.row:
         return _nuclear_slices(base, slices)

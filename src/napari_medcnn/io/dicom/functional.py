@@ -13,12 +13,11 @@ from napari_medcnn.io.dicom.elements import (
     items,
     number,
     numbers,
-    positive,
     seconds,
     text,
     texts,
 )  # fmt: skip
-from napari_medcnn.io.dicom.facts import Frame, Vector
+from napari_medcnn.io.dicom.facts import Frame
 
 #: (group, keyword, name in `Frame.moment`) of numbers that tell frames at one place apart.
 _NUMBERS = (
@@ -76,15 +75,11 @@ def _groups_of(item: Any) -> Iterator[tuple[str, Any]]:
             yield element.keyword, found
 
 
-def _vector(values: tuple[float, ...] | None) -> Vector | None:
-    return None if values is None else (values[0], values[1], values[2])
-
-
 def _frame(index: int, groups: _Groups, base: Frame, notes: list[str]) -> Frame:
     place, turn = groups.item("PlanePositionSequence"), groups.item("PlaneOrientationSequence")
     measures, values = groups.item("PixelMeasuresSequence"), groups.item("PixelValueTransformationSequence")
     look = groups.item("FrameVOILUTSequence")
-    position = _vector(finite(place, "ImagePositionPatient", 3)) if place is not None else None
+    position = planes.place(place, notes) if place is not None else None
     row, column = planes.directions(finite(turn, "ImageOrientationPatient", 6) if turn is not None else None, notes)
     slope, intercept, unit = base.slope, base.intercept, base.unit
     if values is not None:
@@ -96,7 +91,7 @@ def _frame(index: int, groups: _Groups, base: Frame, notes: list[str]) -> Frame:
         row if row is not None else base.row,
         column if column is not None else base.column,
         planes.spacing(measures, notes) if measures is not None else base.pixel_mm,
-        (positive(measures, "SliceThickness") if measures is not None else None) or base.thickness_mm,
+        (planes.thickness(measures) if measures is not None else None) or base.thickness_mm,
         (number(measures, "SpacingBetweenSlices") if measures is not None else None) or base.between_mm,
         slope,
         intercept,

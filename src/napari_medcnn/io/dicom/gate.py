@@ -16,6 +16,7 @@ import numpy as np
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Axes
+from napari_medcnn.errors import GeometryError
 from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
 from napari_medcnn.io.dicom.films import flat_parts, is_slide, odd_part, sheet_part, title_of
@@ -106,7 +107,10 @@ def _spatial(uid: str, bundle: Bundle) -> list[Part]:
             "form one volume"
         )
         return [_refused(uid, bundle, why)]
-    return [_part(uid, bundle, places, one) for one in arrange(bundle.planes, places.of)]
+    try:
+        return [_part(uid, bundle, places, one) for one in arrange(bundle.planes, places.of)]
+    except GeometryError as error:
+        return [_refused(uid, bundle, str(error))]
 
 
 def _overlapping(kinds: Sequence[tuple[str, ...]], places: Places) -> bool:
