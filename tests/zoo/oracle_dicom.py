@@ -220,6 +220,9 @@ def _place(data: Dataset, index: int, frame: Frame) -> None:
         position = _floats(data, "ImagePositionPatient", 3)
         turned = _floats(data, "ImageOrientationPatient", 6)
         pixel = _floats(data, "PixelSpacing", 2)
+        detector = _floats(data, "ImagerPixelSpacing", 2)
+        if pixel is not None and detector is not None and np.array_equal(pixel, detector):
+            pixel = None  # not calibrated: sizes at the detector (PS3.3 C.8.11.3.1.2, 10.7.1.3)
         if int(data.get("NumberOfFrames") or 1) > 1:
             offsets = data.get("GridFrameOffsetVector")
             if position is None or turned is None or offsets is None or len(offsets) <= index:
