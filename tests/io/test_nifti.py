@@ -335,14 +335,6 @@ def test_gzip_in_several_members_is_one_file(tmp_path: Path) -> None:
         read(tmp_path / "half.nii.gz")
 
 
-def test_pair_of_header_and_voxels(tmp_path: Path) -> None:
-    nib.save(nib.Nifti1Pair(voxels(), AFFINE_RAS), tmp_path / "p.hdr")
-    np.testing.assert_array_equal(read(tmp_path / "p.hdr").array, voxels().T)
-    (tmp_path / "p.img").unlink()
-    with pytest.raises(IncompleteFileError, match=r"p\.img"):
-        read(tmp_path / "p.hdr")
-
-
 def test_row_61_hostile_text_in_headers_and_names_is_plain(tmp_path: Path) -> None:
     path = tmp_path / "<b>x<b>\x07\x1b[31m name.nii"
     path.write_bytes(write(tmp_path / "a.nii", descrip=b"<script>alert(1)</script>").read_bytes())

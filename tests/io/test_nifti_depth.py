@@ -17,6 +17,7 @@ from napari_medcnn.errors import ConsentNeededError, IncompleteFileError, InputE
 from napari_medcnn.io.formats import inspect_file, read_file
 from napari_medcnn.io.nifti import inspect_nifti, read_nifti
 from napari_medcnn.io.read import read_labels
+from napari_medcnn.io.sniff import describe_unknown
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 AFFINE_RAS = np.array([[0.7, 0, 0, -11], [0, 0.8, 0, 7], [0, 0, 3, 40], [0, 0, 0, 1.0]])
@@ -315,3 +316,14 @@ def test_row_7_a_plain_file_is_estimated_first(tmp_path: Path, monkeypatch) -> N
     (item,) = inspect_file(path, "nifti")
     assert "2.1 MB" in item.report.refused[0]
     assert "downsample" in item.report.refused[0]
+
+
+def test_pair_of_header_and_voxels(tmp_path: Path) -> None:
+    data = np.arange(60, dtype="int16").reshape(5, 4, 3)
+    nib.save(nib.Nifti1Pair(data, AFFINE_RAS), tmp_path / "p.hdr")
+    np.testing.assert_array_equal(load(tmp_path / "p.hdr").array, data.T)
+    assert inspect_nifti(tmp_path / "p.hdr")[0].files == (tmp_path / "p.hdr", tmp_path / "p.img")
+    assert "open that file" in describe_unknown(tmp_path / "p.img")
+    (tmp_path / "p.img").unlink()
+    with pytest.raises(IncompleteFileError, match=r"p\.img"):
+        load(tmp_path / "p.hdr")
