@@ -58,7 +58,7 @@ A, B = (slice(3, 9), slice(30, 41), slice(44, 52)), (slice(2, 6), slice(86, 92),
 def test_a_first_look_saves_windows_and_finds_the_same(boxes, near_them: int) -> None:
     """96 voxels in windows of 16: 11 x 11 with half overlap, 6 x 6 side by side.
 
-    Windows start at multiples of 8. Those within 8 voxels of rows 30 to 40 start at 8 to 48, of columns 44 to 51 at 24
+    Windows start at multiples of 8. Those within 8 voxels of lines 30 to 40 start at 8 to 48, of columns 44 to 51 at 24
     to 56: 6 x 5. Those of rows 86 to 91 start at 64 to 80, of columns 3 to 7 at 0 and 8: 3 x 2.
     """
     scan = scan_with(*boxes)

@@ -1,4 +1,4 @@
-"""Folders, several at once and media: what is read, what is left out and why, and nothing outside (rows 32 to 34)."""
+"""Folders, several at once and media: what is read, what is left out and why, and nothing outside."""
 
 from __future__ import annotations
 
@@ -167,7 +167,9 @@ def test_row_33_archives_are_named_and_never_looked_into(tmp_path: Path) -> None
         inspect(tmp_path / "b.tar")
 
 
-def test_files_that_vanish_or_change_meanwhile_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_34_files_that_vanish_or_change_meanwhile_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = write_series(tmp_path, VOXELS)
     real = folder_module.read_header
 
@@ -234,7 +236,7 @@ def test_a_thousand_different_reasons_are_not_all_told(tmp_path: Path) -> None:
     assert found.skipped[-1][0] == "and 60 more" and "other reasons" in found.skipped[-1][1]
 
 
-def test_progress_comes_at_most_ten_times_a_second_and_closing_stops(tmp_path: Path) -> None:
+def test_row_34_progress_comes_at_most_ten_times_a_second_and_closing_stops(tmp_path: Path) -> None:
     for n in range(300):
         (tmp_path / f"{n}.txt").write_text("words")
     write_series(tmp_path, VOXELS)

@@ -1,4 +1,4 @@
-"""The header viewer's rows: nested, plain, cut, bulk by size, personal ones marked (rows 60 and 61)."""
+"""The header viewer's rows: nested, plain, cut, bulk by size, personal ones marked."""
 
 from __future__ import annotations
 
