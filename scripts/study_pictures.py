@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from highdicom.color import CIELabColor
 from qtpy.QtWidgets import QWidget
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,8 +43,10 @@ def series(study: str, number: int, description: str, person: dict[str, str], da
 
 def _named(data: Any) -> None:
     data.SeriesDescription, data.SeriesDate, data.ContentDate = "Organs", "20260512", "20260512"
-    for segment, label in zip(data.SegmentSequence, ("Liver", "Kidney", "Bone"), strict=True):
+    looks = {"Liver": (230, 159, 0), "Kidney": (86, 180, 233), "Bone": (0, 158, 115)}
+    for segment, (label, colour) in zip(data.SegmentSequence, looks.items(), strict=True):
         segment.SegmentLabel = label
+        segment.RecommendedDisplayCIELabValue = list(CIELabColor.from_rgb(*colour).value)
 
 
 def write_hospital(folder: Path) -> None:
@@ -131,6 +134,7 @@ def main(arguments: list[str]) -> int:
         dock.header.names.click()
         idle(dock)
         take("names-hidden")
+        pick(dock, "Abdomen 3 mm", opens=False)
         dock.scan.tree.header.click()
         idle(dock)
         window = dock.browsing.viewer

@@ -75,6 +75,7 @@ class Browsing(QObject):
     def show_scan(self) -> None:
         """Show what was noticed of the scan that is open, once it is; its row is the chosen one."""
         opened, scan = self._session.opened, self._session.scan
+        self._tree.make_room(scan is not None)
         self._dock.header.show_person(person_words(self.person()))
         if scan is None or opened is None:
             self._notices.show_report(Report())

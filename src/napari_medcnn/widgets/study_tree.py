@@ -15,7 +15,8 @@ from napari_medcnn.widgets.parts import GAP, Elided, TextWindow, button, column,
 from napari_medcnn.widgets.study_model import SeriesRow, skipped_lines, skipped_words, tree_of
 from napari_medcnn.widgets.study_rows import ROW, Filter, RowDelegate, StudyModel
 
-_HEIGHT, _LEAST = 270, 60
+#: Height of the tree in pixels: at most while a scan is open, at most without one, at least.
+_HEIGHT, _ALONE, _LEAST = 270, 340, 60
 #: Seconds that rows are added for before the window may live again.
 _SLICE_S = 0.02
 _PASSED_ON = (Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
@@ -80,7 +81,7 @@ class StudyTree(QWidget):
         self._found: Found | None = None
         self._hidden = False
         self._clean: Callable[[str], str] = str
-        self._count = 0
+        self._count, self._most = 0, _ALONE
         self._filling: Iterator[None] | None = None
         self._kept = ""
         #: True if there is something to choose from, or a patient to name.
@@ -193,13 +194,18 @@ class StudyTree(QWidget):
         """Show a thumbnail in its row."""
         self.model.show_picture(item_id, picture)
 
+    def make_room(self, scan_is_open: bool) -> None:
+        """Leave room for what is said of an open scan."""
+        self._most = _HEIGHT if scan_is_open else _ALONE
+        self._fit()
+
     def _fit(self, _index: Any = None) -> None:
         """Be as tall as the rows, within limits: what stands below has to stay in sight."""
         height, index = 2 * self.view.frameWidth() + 2, self.filter.index(0, 0)
-        while index.isValid() and height < _HEIGHT:
+        while index.isValid() and height < self._most:
             height += self.view.rowHeight(index)
             index = self.view.indexBelow(index)
-        self.view.setFixedHeight(max(_LEAST, min(_HEIGHT, height)))
+        self.view.setFixedHeight(max(_LEAST, min(self._most, height)))
         self._look_soon()
 
     def _look_soon(self, _value: int = 0) -> None:
