@@ -66,8 +66,10 @@ def _uid() -> str:
     return str(generate_uid())[:58].rstrip(".")  # room for ".1"
 
 
-def _ds(values: Sequence[float]) -> list[str]:
-    return [pydicom.valuerep.format_number_as_ds(float(v)) for v in values]
+def decimals(values: Sequence[float]) -> list[str]:
+    """Return decimal strings of at most 16 characters; what is below 1e-10 is nought."""
+    rounded = [round(float(v), 10) + 0.0 for v in values]
+    return [next(t for n in range(13, 5, -1) if len(t := f"{v:.{n}g}") <= 16) for v in rounded]
 
 
 def _file(path: Path, scan: Scan, sop_class: str, pixels: np.ndarray, uid: str) -> FileDataset:
@@ -109,10 +111,10 @@ def write_series(
         path = folder / (names[k] if names else f"{k}.dcm")
         data = _file(path, scan, CT, plane, uid)
         data.ImageType, data.InstanceNumber = ["ORIGINAL", "PRIMARY", "AXIAL"], numbers[k] if numbers else k + 1
-        data.ImageOrientationPatient = _ds([*scan.row, *scan.column])
-        data.ImagePositionPatient = _ds(scan.lps([k, 0, 0]))
-        data.PixelSpacing, data.SliceThickness = _ds(scan.spacing[1:]), _ds(scan.spacing[:1])[0]
-        data.RescaleSlope, data.RescaleIntercept = _ds([scan.slope])[0], _ds([scan.intercept])[0]
+        data.ImageOrientationPatient = decimals([*scan.row, *scan.column])
+        data.ImagePositionPatient = decimals(scan.lps([k, 0, 0]))
+        data.PixelSpacing, data.SliceThickness = decimals(scan.spacing[1:]), decimals(scan.spacing[:1])[0]
+        data.RescaleSlope, data.RescaleIntercept = decimals([scan.slope])[0], decimals([scan.intercept])[0]
         if change:
             change(data, k)
         _write(path, data, syntax)
@@ -131,16 +133,18 @@ def write_enhanced(path: Path, scan: Scan, order: Sequence[int] | None = None) -
     order = list(order) if order is not None else list(range(len(scan.stored)))
     data = _file(path, scan, ENHANCED_MR, scan.stored[order], _uid())
     data.ImageType, data.InstanceNumber, data.NumberOfFrames = ["ORIGINAL", "PRIMARY", "M", "NONE"], 1, len(order)
-    measures = _item(PixelSpacing=_ds(scan.spacing[1:]), SliceThickness=_ds(scan.spacing[:1])[0])
-    rescale = _item(RescaleSlope=_ds([scan.slope])[0], RescaleIntercept=_ds([scan.intercept])[0], RescaleType="US")
-    turned = _item(ImageOrientationPatient=_ds([*scan.row, *scan.column]))
+    measures = _item(PixelSpacing=decimals(scan.spacing[1:]), SliceThickness=decimals(scan.spacing[:1])[0])
+    rescale = _item(
+        RescaleSlope=decimals([scan.slope])[0], RescaleIntercept=decimals([scan.intercept])[0], RescaleType="US"
+    )
+    turned = _item(ImageOrientationPatient=decimals([*scan.row, *scan.column]))
     data.SharedFunctionalGroupsSequence = [
         _item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[turned])
     ]  # fmt: skip
     data.PerFrameFunctionalGroupsSequence = [
         _item(
             FrameContentSequence=[_item(StackID="1", InStackPositionNumber=k + 1, DimensionIndexValues=[1, k + 1])],
-            PlanePositionSequence=[_item(ImagePositionPatient=_ds(scan.lps([k, 0, 0])))],
+            PlanePositionSequence=[_item(ImagePositionPatient=decimals(scan.lps([k, 0, 0])))],
             PixelValueTransformationSequence=[rescale],
         )
         for k in order
@@ -176,12 +180,12 @@ def write_mosaic(path: Path, scan: Scan) -> Path:
     data = _file(path, scan, MR, sheet, _uid())
     data.Manufacturer, data.ImageType = "SIEMENS", ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
     data.InstanceNumber = data.AcquisitionNumber = 1
-    data.ImageOrientationPatient = _ds([*scan.row, *scan.column])
-    data.ImagePositionPatient = _ds(scan.lps([0, -(side - 1) * h / 2, -(side - 1) * w / 2]))
-    data.PixelSpacing = _ds(scan.spacing[1:])
-    data.SliceThickness = data.SpacingBetweenSlices = _ds(scan.spacing[:1])[0]
+    data.ImageOrientationPatient = decimals([*scan.row, *scan.column])
+    data.ImagePositionPatient = decimals(scan.lps([0, -(side - 1) * h / 2, -(side - 1) * w / 2]))
+    data.PixelSpacing = decimals(scan.spacing[1:])
+    data.SliceThickness = data.SpacingBetweenSlices = decimals(scan.spacing[:1])[0]
     if (scan.slope, scan.intercept) != (1.0, 0.0):
-        data.RescaleSlope, data.RescaleIntercept = _ds([scan.slope])[0], _ds([scan.intercept])[0]
+        data.RescaleSlope, data.RescaleIntercept = decimals([scan.slope])[0], decimals([scan.intercept])[0]
     tags = {
         "AcquisitionMatrixText": ("SH", [f"{h}*{w}"]),
         "NumberOfImagesInMosaic": ("US", [str(n)]),

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from napari_medcnn.core.consent import Consent
 from napari_medcnn.errors import ConsentNeededError
 from napari_medcnn.io.read import inspect, read
-from scan_writers import Scan, write_series
+from scan_writers import Scan, decimals, write_series
 from zoo.irregular import straightened
 from zoo.oracle_dicom import content
 
@@ -27,10 +27,6 @@ FAULTS = {
     "missing slice": "resample", "moved slice": "resample", "tilt": "resample", "differing copy": "duplicates",
     "equal copy": "", "turned slice": "split", "other size": "split", "other person": "split", "other pixels": "split",
 }  # fmt: skip
-
-
-def _ds(values: np.ndarray) -> list[str]:
-    return [pydicom.valuerep.format_number_as_ds(float(v)) for v in values]
 
 
 @st.composite
@@ -59,7 +55,7 @@ def damage(folder: Path, fault: str, scan: Scan, at: int, share: float) -> None:
     if fault == "missing slice":
         path.unlink()
     elif fault == "moved slice":
-        edit(path, ImagePositionPatient=_ds(moved))
+        edit(path, ImagePositionPatient=decimals(moved))
     elif fault == "equal copy":
         shutil.copy(path, folder / "copy.dcm")
     elif fault == "differing copy":
@@ -70,13 +66,13 @@ def damage(folder: Path, fault: str, scan: Scan, at: int, share: float) -> None:
         data.save_as(folder / "copy.dcm")
     elif fault == "turned slice":
         tipped = Rotation.from_rotvec(np.radians(10) * np.array(scan.row)).apply(scan.column)
-        edit(path, ImageOrientationPatient=_ds(np.concatenate([scan.row, tipped])))
+        edit(path, ImageOrientationPatient=decimals(np.concatenate([scan.row, tipped])))
     elif fault == "other size":
         edit(path, Rows=scan.stored.shape[1] - 1, PixelData=scan.stored[at, :-1].astype("<i2").tobytes())
     elif fault == "other person":
         edit(path, PatientName="Other^Person", PatientID="T-2")
     elif fault == "other pixels":
-        edit(path, PixelSpacing=_ds(np.array(scan.spacing[1:]) * (1 + share)))
+        edit(path, PixelSpacing=decimals(np.array(scan.spacing[1:]) * (1 + share)))
 
 
 def check(case: tuple[str, Scan, int, float]) -> None:
@@ -86,7 +82,7 @@ def check(case: tuple[str, Scan, int, float]) -> None:
         def tilt(data: Dataset, k: int) -> None:
             if fault == "tilt":
                 slide = np.array(scan.column) * np.tan(np.radians(60 * share)) * scan.spacing[0] * k
-                data.ImagePositionPatient = _ds(scan.lps([k, 0, 0]) + slide)
+                data.ImagePositionPatient = decimals(scan.lps([k, 0, 0]) + slide)
 
         folder = write_series(Path(base) / "s", scan, change=tilt)
         damage(folder, fault, scan, at, share)
