@@ -320,3 +320,10 @@ def test_what_is_not_read_is_named_with_what_opens_it(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="5 dimensions"):
         read_metaimage(path)
+
+
+@pytest.mark.parametrize("colour", ["1e999 0 0", "nan 0 0", "red"])
+def test_row_61_a_colour_that_is_none_is_named(tmp_path: Path, colour: str) -> None:
+    fields = f"dimension: 3\nsizes: 6 5 4\nSegment0_ID:=a\nSegment0_LabelValue:=1\nSegment0_Color:={colour}\n"
+    with pytest.raises(InputError, match="colour"):
+        load(raw_nrrd(tmp_path / "a.seg.nrrd", fields, noise((4, 5, 6))))

@@ -148,7 +148,7 @@ def _labels(header: Header, item: str | None) -> LabelSet:
         try:
             value = int(get["LabelValue"] or number)
             rgb = [round(255 * float(c)) for c in str(get["Color"]).split()]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise InputError(f"{shown(header.path)}: segment {number} has no usable value or colour") from error
         name = plain(unescaped(str(get["Name"] or get["ID"])), 190) or f"Class {value}"
         name = name if name not in names else f"{name} ({value})"
