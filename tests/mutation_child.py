@@ -1,13 +1,14 @@
 """A process that opens damaged files one after the other and says on stdout how each went.
 
-Arguments: folder of seeds, name of the format, first number, how many.  It may die of what it opens: that is what the
-parent wants to know, and the last line tells which file it was.
+Arguments: folder of seeds, first job, how many files a format, names of formats.  It may die of what
+it opens: that is what the parent wants to know, and the last line tells which file it was.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
+import itertools
 import json
 import os
 import resource
@@ -68,29 +69,35 @@ def _worded(error: MedcnnError) -> None:
         raise ValueError(f"unfit message of {len(text)} characters: {text[:200]!r}") from error
 
 
-def main(seeds: Path, name: str, first: int, count: int) -> None:
+def main(seeds: Path, first: int, count: int, names: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESSES, _ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.enable()
     warnings.simplefilter("ignore")
-    seed = json.loads((seeds / "seeds.json").read_text())[name]
-    data = (seeds / seed["target"]).read_bytes()
+    table = json.loads((seeds / "seeds.json").read_text())
+    jobs = list(itertools.product(names, range(-1, count)))
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "files"
-        shutil.copytree(seeds / seed["folder"], folder)
-        target = folder / Path(seed["target"]).relative_to(seed["folder"])
-        opened = folder / Path(seed["opened"]).relative_to(seed["folder"])
-        for number in range(first, first + count):
-            bad = data if number < 0 else mutated(data, np.random.default_rng([zlib.crc32(name.encode()), number]))
-            target.write_bytes(bad)
-            _say({"begin": number})
+        for job in range(first, len(jobs)):
+            name, number = jobs[job]
+            target, opened = _laid_out(seeds, table[name], Path(scratch) / name)
+            data = (seeds / table[name]["target"]).read_bytes()
+            rng = np.random.default_rng([zlib.crc32(name.encode()), number + 1])
+            target.write_bytes(data if number < 0 else mutated(data, rng))
+            _say({"begin": job})
             started = time.process_time()
             try:
                 outcome, trace = open_all(opened), ""
             except BaseException as error:
                 outcome, trace = f"UNNAMED {type(error).__name__}: {error}"[:300], traceback.format_exc()[-1500:]
             seconds = round(time.process_time() - started, 2)
-            _say({"end": number, "outcome": outcome, "trace": trace, "cpu_s": seconds, "rss_mb": _peak_mb()})
+            _say({"end": job, "outcome": outcome, "trace": trace, "cpu_s": seconds, "rss_mb": _peak_mb()})
+
+
+def _laid_out(seeds: Path, seed: dict[str, str], folder: Path) -> tuple[Path, Path]:
+    """Copy a seed's folder once; return the file to be damaged and what is opened."""
+    if not folder.exists():
+        shutil.copytree(seeds / seed["folder"], folder)
+    return tuple(folder / Path(seed[key]).relative_to(seed["folder"]) for key in ("target", "opened"))
 
 
 def _peak_mb() -> int:
@@ -107,4 +114,4 @@ def _say(message: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

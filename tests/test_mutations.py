@@ -65,20 +65,22 @@ class Outcome:
     rss_mb: int = 0
 
 
-def run(seeds: Path, name: str, count: int) -> Outcome:
-    """Open the seed and `count` damaged copies; a child that dies is replaced and goes on behind the fatal file."""
-    outcome, first = Outcome(), -1
-    while first < count:
-        died_at = _one_child(seeds, name, first, count - first, outcome)
-        if died_at is None:
-            break
-        first = died_at + 1
-    return outcome
+def run(seeds: Path, names: list[str], count: int) -> dict[str, Outcome]:
+    """Open each seed and `count` damaged copies; a child that dies is replaced and goes on behind the fatal file."""
+    jobs = [(name, number) for name in names for number in range(-1, count)]
+    outcomes = {name: Outcome() for name in names}
+    first: int | None = 0
+    while first is not None and first < len(jobs):
+        first = _one_child(seeds, jobs, first, count, outcomes)
+    return outcomes
 
 
-def _one_child(seeds: Path, name: str, first: int, count: int, outcome: Outcome) -> int | None:
-    """Return the number of the file that killed the child, None if it came to its end."""
-    command = [sys.executable, str(CHILD), str(seeds), name, str(first), str(count)]
+def _one_child(
+    seeds: Path, jobs: list[tuple[str, int]], first: int, count: int, outcomes: dict[str, Outcome]
+) -> int | None:
+    """Return the job behind the one that killed the child, None if it came to its end."""
+    names = list(outcomes)
+    command = [sys.executable, str(CHILD), str(seeds), str(first), str(count), *names]
     log = seeds / "stderr.txt"
     with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as child:
         lines: queue.Queue[str | None] = queue.Queue()
@@ -89,36 +91,36 @@ def _one_child(seeds: Path, name: str, first: int, count: int, outcome: Outcome)
             lines.put(None)
 
         threading.Thread(target=listen, daemon=True).start()
-        at, last = None, first - 1
+        at = first
         while True:
+            name, number = jobs[min(at, len(jobs) - 1)]
             try:
                 line = lines.get(timeout=SECONDS_A_FILE)
             except queue.Empty:
                 child.kill()
-                outcome.faults.append(f"{name} {at}: no answer within {SECONDS_A_FILE} s")
-                return at if at is not None else last + 1
+                outcomes[name].faults.append(f"{name} {number}: no answer within {SECONDS_A_FILE} s")
+                return at + 1
             if line is None:
                 break
             message = json.loads(line)
             if "begin" in message:
                 at = message["begin"]
-                continue
-            at, last = None, message["end"]
-            _note(outcome, name, message)
+            else:
+                _note(outcomes[name], name, number, message)
+                at = message["end"] + 1
         code = child.wait(SECONDS_A_FILE)
     if code == 0:
         return None
     tail = log.read_text(errors="replace")[-1200:]
-    outcome.faults.append(f"{name} {at}: the process died with code {code}\n{tail}")
-    return at if at is not None else last + 1
+    outcomes[name].faults.append(f"{name} {number}: the process died with code {code}\n{tail}")
+    return at + 1
 
 
-def _note(outcome: Outcome, name: str, message: dict) -> None:
+def _note(outcome: Outcome, name: str, number: int, message: dict) -> None:
     word = message["outcome"]
     key = "unnamed" if word.startswith("UNNAMED") else word
     outcome.counts[key] = outcome.counts.get(key, 0) + 1
     outcome.rss_mb = max(outcome.rss_mb, message["rss_mb"])
-    number = message["end"]
     if key == "unnamed":
         outcome.faults.append(f"{name} {number}: {word}\n{message['trace']}")
     if message["cpu_s"] > CPU_SECONDS_A_FILE:
@@ -153,13 +155,15 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield record(base, found)
 
 
-def check(seeds: Path, name: str, count: int) -> None:
-    outcome = run(seeds, name, count)
-    words = ", ".join(f"{k} {n}" for k, n in sorted(outcome.counts.items()))
-    print(f"{name}: {words}; at most {outcome.rss_mb} MB")
-    assert not outcome.faults, "\n".join(outcome.faults[:8])
-    assert sum(outcome.counts.values()) == count + 1
-    assert outcome.rss_mb < MEGABYTES
+def check(seeds: Path, names: list[str], count: int) -> None:
+    outcomes = run(seeds, names, count)
+    for name, outcome in outcomes.items():
+        words = ", ".join(f"{k} {n}" for k, n in sorted(outcome.counts.items()))
+        print(f"{name}: {words}; at most {outcome.rss_mb} MB")
+    faults = [fault for outcome in outcomes.values() for fault in outcome.faults]
+    assert not faults, "\n".join(faults[:8])
+    assert all(sum(outcome.counts.values()) == count + 1 for outcome in outcomes.values())
+    assert max(outcome.rss_mb for outcome in outcomes.values()) < MEGABYTES
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
@@ -183,9 +187,39 @@ def test_a_cut_file_is_never_filled_up(seeds: Path, tmp_path: Path, name: str, s
     assert len(shapes) < len(whole) or sum(map(math.prod, shapes)) < sum(v.array.size for v in whole)
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_damaged_files_give_named_errors(seeds: Path, name: str) -> None:
-    check(seeds, name, 10)
+def test_damaged_files_give_named_errors(seeds: Path) -> None:
+    check(seeds, list(WRITERS), 10)
+
+
+def test_the_harness_sees_a_crash_and_an_unnamed_error(
+    seeds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proof that cannot fail is none: a reader that dies on one file and trips on another must show."""
+    spoilt = tmp_path / "spoilt_child.py"
+    spoilt.write_text(_SPOILT.format(tests=str(CHILD.parent)))
+    monkeypatch.setattr(sys.modules[__name__], "CHILD", spoilt)
+    outcome = run(seeds, ["PNG"], 4)["PNG"]
+    assert any("died with code" in fault for fault in outcome.faults)
+    assert any("UNNAMED ZeroDivisionError" in fault for fault in outcome.faults)
+    assert sum(outcome.counts.values()) == 4  # five files, one of them fatal
+
+
+_SPOILT = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import mutation_child as child
+calls, honest = [], child.open_all
+def open_all(path):
+    calls.append(path)
+    if len(calls) == 2:
+        1 / 0
+    if len(calls) == 4 and sys.argv[2] == "0":
+        os.abort()
+    return honest(path)
+child.open_all = open_all
+child.main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+"""
 
 
 @pytest.mark.proof
@@ -193,4 +227,4 @@ def test_damaged_files_give_named_errors(seeds: Path, name: str) -> None:
 def test_300_damaged_files_give_named_errors(seeds: Path, name: str) -> None:
     if name not in json.loads((seeds / "seeds.json").read_text()):
         pytest.skip(f"real data {REAL[name]!r} is not beside this checkout")
-    check(seeds, name, 300)
+    check(seeds, [name], 300)
