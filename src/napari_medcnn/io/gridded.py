@@ -110,7 +110,7 @@ def volume_of(
         array = part_of(array, consent.complex_part)
         notes.append(f"The voxels are complex numbers; shown is the {consent.complex_part}.")
     report = Report(header.found, (*header.notes, *notes))
-    values = {"name": stem(header.path), "notes": report.assumed, "report": report} | more
+    values: dict[str, Any] = {"name": stem(header.path), "notes": report.assumed, "report": report} | more
     return Volume(array, target, axes, **values)
 
 
@@ -144,7 +144,7 @@ def _straightened(affine: Float | None, array: Array, axes: str, target: Geometr
     out = np.empty((*lead, *target.shape, *tail), array.dtype)
     for at in itertools.product(*(range(n) for n in lead)):
         for channel in itertools.product(*(range(n) for n in tail)):
-            place = (*at, slice(None), slice(None), slice(None), *channel)
+            place: tuple[Any, ...] = (*at, slice(None), slice(None), slice(None), *channel)
             out[place] = resample_affine(np.ascontiguousarray(array[place]), affine, target, labels=ids)
     return out
 

@@ -89,7 +89,7 @@ def placement(
     spacing = (usable[2], usable[1], usable[0])
     if "measurement frame" in fields:
         found.append("The file states a measurement frame, which matters for vectors only; it is not applied.")
-    if rows is None or signs is None or flat or any(rows[a] is None or np.size(rows[a]) < 3 for a in spatial):
+    if rows is None or signs is None or flat or any(row is None or row.size < 3 for row in (rows[a] for a in spatial)):
         notes.append(
             "Left/right is not stated in this file, so it does not say where left is; no orientation is shown."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ from napari_medcnn.io.tiff import inspect_tiff, read_tiff
 LABEL_CHUNK = "medcnn-labels"
 #: Pillow's modes that come out with one channel.
 _GREY_MODES = ("1", "L", "I", "I;16", "I;16B", "F", "LA", "La")
-_CLASSES = {
+_CLASSES: dict[str, Callable[[Path], Image.Image]] = {
     "png": PngImagePlugin.PngImageFile, "jpeg": JpegImagePlugin.JpegImageFile, "bmp": BmpImagePlugin.BmpImageFile,
     "gif": GifImagePlugin.GifImageFile, "webp": WebPImagePlugin.WebPImageFile,
     "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile,

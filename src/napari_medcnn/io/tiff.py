@@ -55,7 +55,7 @@ def read_tiff(path: Path, as_ids: bool = False, consent: Consent = NONE, part: s
         array = _unpaged(path, tif, group, sizes) if _is_unpaged(group, meta) else _decoded(path, tif, group, layout)
         array = _coloured(array, group, tif, as_ids)
     if as_ids and group.photometric == PALETTE:
-        axes = axes.removesuffix("c") if group.samples == 1 else axes
+        axes = "tzyx" if axes.startswith("t") else "zyx"
     array = _ordered(array, group, meta, axes)
     report = _report(group, meta, layout, as_ids)
     if layout.missing:
