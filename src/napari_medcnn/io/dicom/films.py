@@ -36,7 +36,8 @@ def flat_parts(uid: str, headers: Sequence[Header], others: int) -> list[Part]:
     taken, total = others + len(parts), len(headers) + others
     numbered = len({h.frames[0].instance for h in ordered}) == len(ordered)
     for k, header in enumerate(ordered):
-        suffix = f":image-{k + 1}" if taken or k else ""
+        kind = "unplaced" if others else "image"  # placed images that repeat a place are numbered images, too
+        suffix = f":{kind}-{k + 1}" if taken or k else ""
         alone = f"The file does not say where its slice lies; it is listed apart from the other {total - 1}."
         said = (alone,) if total > 1 and any(header is h for h in lost) else ()
         name = f"image {header.frames[0].instance if numbered else k + 1}"
