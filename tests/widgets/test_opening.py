@@ -238,3 +238,9 @@ def test_four_sagittal_slices_are_slices_and_no_colours(desk) -> None:
     desk.dock.session.show_opened(jobs.Opened(scan, jobs.scan_layers(scan)))
     layer = desk.dock.layers.scan
     assert layer.data.shape[-1] == 4 and layer.ndim == 3 and not layer.rgb
+    assert tuple(desk.viewer.dims.displayed) == (0, 1), "rows run down the body, columns to the back: no strip"
+    desk.key(Qt.Key.Key_Home)
+    desk.key(Qt.Key.Key_Down)
+    assert desk.viewer.dims.current_step[2] == 1, "the keys move through the slices that were taken"
+    desk.open("phantom")
+    assert tuple(desk.viewer.dims.displayed) == (1, 2)

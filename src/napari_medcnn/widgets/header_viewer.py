@@ -162,7 +162,7 @@ class HeaderViewer(QDialog):
         self.file.setRange(1, max(1, len(files)))
         self.file.setValue(1)
         self.file.setSuffix(f" of {len(files)}")
-        self.file.setMinimumWidth(self.fontMetrics().horizontalAdvance(f"File {len(files)} of {len(files)}") + 70)
+        self.file.setMinimumWidth(self.fontMetrics().horizontalAdvance(f"File {len(files)} of {len(files)}") + 90)
         self.file.blockSignals(False)
         self.file.setVisible(len(files) > 1)
         self._read()

@@ -9,8 +9,12 @@ import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.io.layerdata import KEY, label_colours
+
+#: Slices this much thicker than their pixels are thick.
+_THICK = 1.5
 
 
 def colormap_of(labels: LabelSet, hidden: Iterable[int] = ()) -> DirectLabelColormap:
@@ -38,6 +42,34 @@ def widen_limits(layer: Image, low: float, high: float) -> None:
         limits = layer.contrast_limits
         layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
         layer.contrast_limits = limits
+
+
+def through_axis(grid: Geometry) -> int:
+    """Return the display axis (0 body, 1 front to back, 2 side to side) that the slices shown first follow on."""
+    z, y, x = grid.spacing_mm
+    thick = grid.shape[0] == 1 or (grid.spacing_known and z > _THICK * max(y, x))
+    return grid.reorientation_to().order.index(0) if thick else 0
+
+
+def axis_order(layer: Image) -> tuple[int, ...]:
+    """Return the order of axes that shows the plane a scan was acquired in, sliders first.
+
+    Thick slices, and single ones, are shown as they were taken: a sagittal series edge-on is a strip, a scout a line.
+    Everything else is shown axially.
+    """
+    info, count = layer.metadata[KEY], layer.ndim
+    if info["picture"] or count < 3:
+        return tuple(range(count))
+    through = through_axis(info["geometry"])
+    leading = tuple(range(count - 3))
+    return leading + tuple(count - 3 + axis for axis in (through, *(a for a in range(3) if a != through)))
+
+
+def show_whole(viewer: Any, layer: Image) -> None:
+    """Show all of a scan, in the plane it was acquired in; other layers of more axes keep their view."""
+    if viewer.dims.ndim == layer.ndim:
+        viewer.dims.order = axis_order(layer)
+    viewer.reset_view()
 
 
 def region_layer(scan: Image) -> Shapes:

@@ -18,7 +18,8 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.layerdata import KEY, LayerTuple, label_features, mask_from_layer
-from napari_medcnn.widgets.layer_parts import colormap_of, place_of, region_layer, same_place, tiny_layers, widen_limits
+from napari_medcnn.widgets import layer_parts
+from napari_medcnn.widgets.layer_parts import colormap_of, place_of, same_place
 
 Array = NDArray[Any]
 Tool = Literal["pan_zoom", "paint", "erase", "fill", "pick"]
@@ -63,7 +64,7 @@ class Layers(QObject):
     def add_scan(self, parts: list[LayerTuple]) -> Image:
         """Add the layers of a scan; sliders reach over all its values, not only over the window shown first."""
         self.scan = self._add_images(parts)[0]
-        self._viewer.reset_view()
+        layer_parts.show_whole(self._viewer, self.scan)
         return self.scan
 
     def add_beside(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
@@ -76,7 +77,7 @@ class Layers(QObject):
     def _add_images(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
         added = tuple(self._add(Image(data, **kwargs)) for data, kwargs, _ in parts)
         for layer in added:
-            widen_limits(layer, *layer.metadata[KEY]["range"])
+            layer_parts.widen_limits(layer, *layer.metadata[KEY]["range"])
         return added
 
     def add_preview(self, parts: list[LayerTuple]) -> None:
@@ -84,7 +85,7 @@ class Layers(QObject):
         for layer in self._add_images(parts):
             layer.metadata[KEY] = {**layer.metadata[KEY], "role": "preview"}
             self._show_name(layer)
-        self._viewer.reset_view()
+            layer_parts.show_whole(self._viewer, layer)
 
     def discard_preview(self) -> None:
         """Take the first picture away."""
@@ -185,7 +186,7 @@ class Layers(QObject):
         if scan is None:
             return None
         if region is None and drawing:
-            layer = region_layer(scan)
+            layer = layer_parts.region_layer(scan)
             layer.events.set_data.connect(self._on_changed)
             region = self.region = self._add(layer)
         if region is not None:
@@ -230,7 +231,7 @@ class Layers(QObject):
             if then is not None:
                 then()
             return
-        tiny = tiny_layers()
+        tiny = layer_parts.tiny_layers()
         for layer in tiny:
             self._viewer.add_layer(layer)
 

@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_medcnn.core.volume import Volume
+from napari_medcnn.widgets.layer_parts import through_axis
 from napari_medcnn.widgets.notices import Notices
 from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
@@ -20,7 +21,7 @@ _STEPS = {"t": "time points", "b": "b-values", "TE": "echoes", "echo": "echoes",
 def size_words(volume: Volume) -> str:
     """Return the size as people say it: width x height x slices."""
     z, y, x = volume.geometry.shape
-    words = f"{x} x {y} px" if volume.is_picture else f"{x} x {y}, {z} slices"
+    words = f"{x} x {y} px" if volume.is_picture else f"{x} x {y}, {z} slice{'s' if z > 1 else ''}"
     if volume.frames > 1:
         words += f", {volume.frames} {_STEPS.get(volume.frame_name, 'steps')}"
     if volume.channels > 1:
@@ -117,7 +118,11 @@ class ScanTab(QWidget):
     @staticmethod
     def _facts(volume: Volume) -> list[tuple[str, str]]:
         grid = volume.geometry
-        sides = "stated; the patient's left is on the right of the picture" if grid.orientation else sides_words(volume)
+        sides = sides_words(volume)
+        if grid.orientation:
+            sagittal = through_axis(grid) == 2
+            sides = "stated; the patient's " + ("front is on the left" if sagittal else "left is on the right")
+            sides += " of the picture"
         if grid.orientation and grid.obliquity_deg > 0.5:
             sides += f"; tilted by {grid.obliquity_deg:.0f} degrees"
         return [
