@@ -48,7 +48,7 @@ def test_base_dependencies_bring_no_window_and_no_network_library() -> None:
     assert not re.search(r"pyqt|pyside|napari\[", gui)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "lint", "types", "oracles", "proof", "bench", "docs"])
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "types", "oracles", "proof", "zoo", "bench", "docs"])
 def test_make_knows_the_target(target: str) -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
