@@ -43,6 +43,10 @@ from gate_cases import FOUR, RNG, VOXELS, parts_of, voxels_of
         (lambda t: {"FlipAngle": 5.0 + 10 * t}, (5.0, 15.0, 25.0), "°", "flip angle"),
         (lambda t: {"AcquisitionNumber": t + 1, "AcquisitionTime": f"1200{10 + t}"}, (0.0, 1.0, 2.0), "s", "t"),
         (lambda t: {"AcquisitionTime": f"1200{10 + 3 * t}"}, (0.0, 3.0, 6.0), "s", "t"),
+        (lambda t: {"AcquisitionTime": ["235959.5", "000001.5", "000003.5"][t],
+                    "AcquisitionDate": ["20240131", "20240201", "20240201"][t]}, (0.0, 2.0, 4.0), "s", "t"),
+        (lambda t: {"AcquisitionTime": ["235959.5", "000001.5", "000003.5"][t], "SeriesTime": "235950"},
+         (0.0, 2.0, 4.0), "s", "t"),  # no date: the next day by the series' own time
         (lambda t: {"NumberOfTemporalPositions": 3}, (1.0, 2.0, 3.0), "", "t"),
     ],
 )  # fmt: skip

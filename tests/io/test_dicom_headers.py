@@ -233,6 +233,21 @@ def test_planes_of_a_dose_grid(tmp_path: Path) -> None:
         assert {(f.slope, f.unit, f.index) for f in header.frames} == {(0.001, "Gy", k) for k in range(3)}
 
 
+def test_offsets_of_a_dose_that_begin_nowhere_place_nothing(tmp_path: Path) -> None:
+    """A z that is rounded is absolute all the same; an offset that is neither 0 nor z leaves the planes unplaced."""
+    dose = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
+    tags = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [2, 3], "DoseGridScaling": 0.001}
+    for z, offsets in ((-123.456, [-123.46, -120.96, -118.46]), (10, [4, 6.5, 9])):
+        more = {**tags, "ImagePositionPatient": [1, 2, z], "GridFrameOffsetVector": offsets}
+        header = read_header(write_image(tmp_path / "dose", dose, more, sop_class=RT_DOSE))
+        places = [f.position for f in header.frames]
+        if z == 10:
+            assert places == [None] * 3
+            assert any("begin at an offset of 4 mm" in note for note in header.notes)
+        else:
+            np.testing.assert_allclose(places, [(1, 2, z + 2.5 * k) for k in range(3)], atol=1e-9)
+
+
 def test_functional_groups_of_every_frame(tmp_path: Path) -> None:
     frames = [
         plane_groups(

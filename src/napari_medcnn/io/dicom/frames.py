@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_medcnn.io.dicom.elements import (
+    date,
     finite,
     first_item,
     has,
@@ -29,6 +30,8 @@ from napari_medcnn.io.dicom.elements import (
 from napari_medcnn.io.dicom.facts import Frame, Vector
 from napari_medcnn.io.dicom.kinds import RT_DOSE
 
+_DAY_S = 86400.0
+_ABSOLUTE_MM, _UPRIGHT = 0.05, 0.999  # rounding of a dose grid's own z, and how nearly axial its planes are
 _FARTHEST_MM, _LARGEST_MM, _SMALLEST_MM = 1e5, 1e4, 1e-6  # beyond these a length is a mistake
 #: Numbers that tell images at one place apart, in the unit of the standard (ms, s/mm2, degrees, counts).
 NUMBERED = (
@@ -146,8 +149,7 @@ def moment(data: Any) -> dict[str, float | str]:
         if words:
             found[key] = words
     for name in ("Acquisition", "Content"):
-        stamp = text(data, f"{name}DateTime", 32) if name == "Acquisition" else ""
-        value = seconds(stamp) if stamp else seconds(text(data, f"{name}Time", 32))
+        value = _stamped(data, name)
         if value is not None:
             found[f"{name}Time"] = value
     raw_type = private(data, 0x0043, "GEMS_PARM", 0x2F)
@@ -159,6 +161,25 @@ def moment(data: Any) -> dict[str, float | str]:
     if b_value is not None:
         found["DiffusionBValue"] = b_value
     return found
+
+
+def _stamped(data: Any, name: str) -> float | None:
+    """Return the seconds from the midnight before the series' day: a clock alone turns back at the next one.
+
+    Without a date of its own, a time more than half a day before that of the series lies on the day after.  A date and
+    time in one element (AcquisitionDateTime) counts from year 0.
+    """
+    stamp = text(data, f"{name}DateTime", 32) if name == "Acquisition" else ""
+    clocked = seconds(stamp or text(data, f"{name}Time", 32))
+    if stamp or clocked is None:
+        return clocked
+    dates = [date(data, key).replace("-", "") for key in (f"{name}Date", "SeriesDate", "StudyDate")]
+    own, day = (seconds(stated + "00") if stated else None for stated in (dates[0], dates[1] or dates[2]))
+    if own is not None and day is not None:
+        return clocked + own - day
+    began = seconds(text(data, "SeriesTime", 32) or text(data, "StudyTime", 32))
+    late = own is None and began is not None and clocked < began - _DAY_S / 2
+    return clocked + (_DAY_S if late else own or 0.0)
 
 
 def diffusion(data: Any) -> float | None:
@@ -179,7 +200,7 @@ def several_frames(data: Any, count: int, notes: list[str], sop_class: str = "")
     base = single_frame(data, notes, sop_class)
     offsets = numbers(data, "GridFrameOffsetVector")
     if len(offsets) == count and all(math.isfinite(v) for v in offsets):
-        return _dose_planes(base, offsets)
+        return _dose_planes(base, offsets, notes)
     detector = first_item(data, "DetectorInformationSequence")
     if detector is not None and base.position is None:
         position = place(detector, notes)
@@ -192,17 +213,22 @@ def several_frames(data: Any, count: int, notes: list[str], sop_class: str = "")
     return tuple(replace(base, index=k, position=base.position if k == 0 else None) for k in range(count))
 
 
-def _dose_planes(base: Frame, offsets: tuple[float, ...]) -> tuple[Frame, ...]:
+def _dose_planes(base: Frame, offsets: tuple[float, ...], notes: list[str]) -> tuple[Frame, ...]:
     """Place the planes of an RT dose (PS3.3 C.8.8.3.2): offsets along the normal, relative to the first or absolute."""
     if base.position is None or base.row is None or base.column is None:
         return tuple(replace(base, index=k, position=None) for k in range(len(offsets)))
     normal = np.cross(base.row, base.column)
-    start = np.array(base.position)
-    if offsets[0] != 0 and abs(offsets[0] - base.position[2]) < 1e-3 and abs(normal[2]) > 0.999:
-        along = np.array(offsets) - offsets[0]
+    start, along = np.array(base.position), np.array(offsets) - offsets[0]
+    if offsets[0] == 0:
+        places = start + np.outer(along, normal)
+    elif abs(offsets[0] - base.position[2]) < _ABSOLUTE_MM and abs(normal[2]) > _UPRIGHT:
         places = start + np.outer(along, (0.0, 0.0, 1.0))
     else:
-        places = start + np.outer(np.array(offsets), normal)
+        notes.append(
+            f"The planes of the dose begin at an offset of {offsets[0]:g} mm, which is neither 0 nor the z position of "
+            "the grid; where they lie is not known."
+        )
+        return tuple(replace(base, index=k, position=None) for k in range(len(offsets)))
     return tuple(replace(base, index=k, position=(float(p[0]), float(p[1]), float(p[2]))) for k, p in enumerate(places))
 
 

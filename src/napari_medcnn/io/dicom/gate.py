@@ -22,12 +22,13 @@ from napari_medcnn.io.dicom.facts import Header, Part, Plane
 from napari_medcnn.io.dicom.films import flat_parts, is_slide, odd_part, sheet_part, title_of
 from napari_medcnn.io.dicom.kinds import PROJECTIONS
 from napari_medcnn.io.dicom.moments import arrange
-from napari_medcnn.io.dicom.places import Places, places_of
-from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type, is_colour
+from napari_medcnn.io.dicom.places import FAR_STEPS, Places, places_of
+from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type, is_colour, one_study_each
 from napari_medcnn.io.dicom.stack_grid import grid_of
 from napari_medcnn.io.dicom.timing import Timing, timing_of
 
 _THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
+_MOST_BLOCKS = 20
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
@@ -91,6 +92,17 @@ def _is_placed(position: object, row: object) -> bool:
 def _spatial(uid: str, bundle: Bundle) -> list[Part]:
     """Return the parts of planes that could be one stack."""
     places = places_of(bundle.planes)
+    blocks = places.blocks
+    if (count := int(blocks[-1]) + 1) > _MOST_BLOCKS:
+        why = (
+            f"Its {places.count} slices lie in {count} groups, each more than {FAR_STEPS} usual steps from the next; "
+            "they do not form one volume"
+        )
+        return [_refused(uid, bundle, why)]
+    if count > 1:
+        said = replace(bundle, assumed=(*bundle.assumed, _blocks_words(places)))
+        apart = divide(said, "block", [int(blocks[k]) for k in places.of], lambda _, k: f"block {k}")
+        return [part for one in apart for part in _spatial(uid, one)]
     if places.count < len(bundle.planes):
         kinds = [image_type(p) for p in bundle.planes]
         if len(set(kinds)) > 1 and _overlapping(kinds, places):
@@ -111,6 +123,17 @@ def _spatial(uid: str, bundle: Bundle) -> list[Part]:
         return [_part(uid, bundle, places, one) for one in arrange(bundle.planes, places.of)]
     except GeometryError as error:
         return [_refused(uid, bundle, str(error))]
+
+
+def _blocks_words(places: Places) -> str:
+    """Return what is said of slices that lie in blocks far apart."""
+    depths, ends = places.depths_mm, np.flatnonzero(np.diff(places.blocks))
+    k = int(ends[0])
+    return (
+        f"The series holds {len(ends) + 1} blocks of slices, {depths[k + 1] - depths[k]:.2f} mm apart (between "
+        f"{depths[k]:.2f} and {depths[k + 1]:.2f} mm), where {float(np.median(np.diff(depths))):.2f} mm is usual; they "
+        "are listed apart, and nothing between them is filled in."
+    )
 
 
 def _overlapping(kinds: Sequence[tuple[str, ...]], places: Places) -> bool:
@@ -196,12 +219,18 @@ def _files(planes: Iterable[Plane]) -> tuple[Path, ...]:
 def _noted(parts: Sequence[Part]) -> list[Part]:
     """Return the parts with what their headers had to say, and what must be known of the series as a whole."""
     found = []
-    persons = {p.header.person_key for part in parts for t in part.planes for p in t}
+    shown = [p.header for part in parts for t in part.planes for p in t]
+    persons = {h.person_key for h in shown}
+    studies, own = {h.study_uid for h in shown} - {""}, one_study_each(shown)
     for part in parts:
         headers = {id(p.header): p.header for t in part.planes for p in t}.values()
         notes = list(dict.fromkeys(note for h in headers for note in h.notes))
         if len(persons) > 1:
             notes.append(f"This series holds images of {len(persons)} patients; they are listed apart.")
+        if own:
+            notes.append("Each file of this series names a study of its own; they are taken as one.")
+        elif len(studies) > 1:
+            notes.append(f"This series holds images of {len(studies)} studies; they are listed apart.")
         found.append(_with(part, tuple(notes)))
     return found
 

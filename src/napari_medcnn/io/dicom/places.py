@@ -17,6 +17,8 @@ _SAME_MM = 1e-3
 _SAME_SHARE = 0.01
 #: Slices may slide in their plane by this share of a pixel.
 SHIFT_PIXELS = 0.1
+#: A gap of more usual ones than this parts a series: what lies between was never scanned, and is not made up.
+FAR_STEPS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,13 @@ class Places:
     def count(self) -> int:
         """Number of places."""
         return len(self.depths_mm)
+
+    @property
+    def blocks(self) -> NDArray[np.intp]:
+        """For each place the number of its block: slices with no gap above `FAR_STEPS` usual ones between them."""
+        gaps = np.diff(self.depths_mm)
+        far = gaps > FAR_STEPS * float(np.median(gaps)) if len(gaps) > 2 else np.zeros(len(gaps), bool)
+        return np.concatenate([[0], np.cumsum(far)]).astype(np.intp)
 
 
 def places_of(planes: Sequence[Plane]) -> Places:

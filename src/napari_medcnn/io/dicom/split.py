@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
-from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.facts import Header, Plane
 
 #: Two orientations are one if no component of their unit vectors differs by more.
 ORIENTATION_TOLERANCE = 1e-3
 _SPACING_TOLERANCE = 1e-4
 _NUMBERED = re.compile(r"(ECHO|TE)_?\d+")
+_NO_UNIT = ("US", "UNSPECIFIED", "NONE")
 _COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 
 
@@ -34,7 +35,7 @@ class Bundle:
 
 
 def bundles_of(planes: Sequence[Plane]) -> list[Bundle]:
-    """Return the planes in bundles of one patient, size, colour, space, stack, component, orientation and spacing."""
+    """Return the planes in bundles that agree in all of `_STEPS`: patient, study, size and so on to the spacing."""
     ordered = tuple(
         sorted(planes, key=lambda p: (p.frame.instance, str(p.header.path), p.frame.index, p.frame.tile or ()))
     )
@@ -71,6 +72,33 @@ def _persons(planes: Sequence[Plane]) -> list[Hashable]:
     return [p.header.person_key for p in planes]
 
 
+def _studies(planes: Sequence[Plane]) -> list[Hashable]:
+    """Return the study; files that state none go with the first that is stated.
+
+    Some writers make up a study for each file of a series: that tells nothing apart.
+    """
+    if one_study_each([p.header for p in planes]):
+        return [""] * len(planes)
+    return _stated_or_first([p.header.study_uid for p in planes])
+
+
+def one_study_each(headers: Sequence[Header]) -> bool:
+    """Return True if every file of three or more names a study of its own."""
+    stated = {h.path: h.study_uid for h in headers}
+    return len(set(stated.values()) - {""}) == len(stated) > 2
+
+
+def _units(planes: Sequence[Plane]) -> list[Hashable]:
+    """Return the unit of the values; planes that state none, or an unspecified one, go with the first that does."""
+    told = [(p.frame.unit or str(p.header.values.get("Units", ""))).upper() for p in planes]
+    return _stated_or_first(["" if unit in _NO_UNIT else unit for unit in told])
+
+
+def _stated_or_first(words: Sequence[str]) -> list[Hashable]:
+    first = next((word for word in words if word), "")
+    return [word or first for word in words]
+
+
 def _sizes(planes: Sequence[Plane]) -> list[Hashable]:
     return [(s.rows, s.columns) if (s := p.header.stored) else None for p in planes]
 
@@ -92,8 +120,7 @@ def is_colour(plane: Plane) -> bool:
 
 def _spaces(planes: Sequence[Plane]) -> list[Hashable]:
     """Return the frame of reference; files that state none go with the first that is stated."""
-    first = next((p.header.frame_of_reference for p in planes if p.header.frame_of_reference), "")
-    return [p.header.frame_of_reference or first for p in planes]
+    return _stated_or_first([p.header.frame_of_reference for p in planes])
 
 
 def _stacks(planes: Sequence[Plane]) -> list[Hashable]:
@@ -154,9 +181,11 @@ def _clustered(
 
 _STEPS: tuple[tuple[str, Callable[[Sequence[Plane]], list[Hashable]], Callable[[Hashable, int], str]], ...] = (
     ("patient", _persons, lambda _, k: f"patient {k} of this series"),
+    ("study", _studies, lambda _, k: f"study {k} of this series"),
     ("size", _sizes, lambda key, _: f"{key[0]} x {key[1]}" if isinstance(key, tuple) else ""),
     ("colour", _colours, lambda key, _: "colour" if key is True else "inverted" if key == "MONOCHROME1" else "grey"),
     ("space", _spaces, lambda _, k: f"frame of reference {k}"),
+    ("unit", _units, lambda key, _: f"in {str(key).lower()}" if key else "no unit"),
     ("stack", _stacks, lambda key, k: f"stack {key or k}"),
     ("component", _components, lambda key, _: str(key)),
     ("orientation", _orientations, lambda _, k: f"orientation {k}"),

@@ -1,7 +1,8 @@
 """From the places of slices to one grid, or a refusal in words that says where and why: never a guess.
 
 Tolerances: a gap may differ from the median by 1 % (highdicom's rule) or 0.011 mm (headers rounded to two digits),
-whichever is larger; slices may slide by a tenth of a pixel before a stack counts as tilted.
+whichever is larger, as long as small differences do not add up to a tenth of a step; slices may slide by a tenth of a
+pixel before a stack counts as tilted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from napari_medcnn.io.dicom.facts import Header, Plane
 from napari_medcnn.io.dicom.places import ROUNDED_MM, SHIFT_PIXELS, Places
 
 _RELATIVE_GAP = 0.01
+_OFF_STEPS = 0.1
 _TILT_DEG = 0.1
 _SHOWN = 3  # places named one by one
 
@@ -40,8 +42,9 @@ def grid_of(first: Plane, places: Places) -> Grid:
     typical = float(np.median(gaps))
     uneven = np.flatnonzero(np.abs(gaps - typical) > max(_RELATIVE_GAP * typical, ROUNDED_MM))
     step = typical if len(uneven) else float((depths[-1] - depths[0]) / (places.count - 1))
-    pixel = first.frame.pixel_mm
-    y, x = pixel or (1.0, 1.0)
+    off = np.abs(depths - (depths[0] + step * np.arange(places.count)))
+    adds_up = not len(uneven) and off.max() > max(_OFF_STEPS * step, ROUNDED_MM)
+    y, x = first.frame.pixel_mm or (1.0, 1.0)
     allowed = max(SHIFT_PIXELS * min(y, x), ROUNDED_MM)
     drift = (points - points[0]) @ np.column_stack([places.row, places.column])
     line = np.outer(depths - depths[0], drift[-1] / (depths[-1] - depths[0]))
@@ -49,8 +52,11 @@ def grid_of(first: Plane, places: Places) -> Grid:
         return Grid(None, report=Report((), words, (_slid(drift, line),)))
     found, refused = [], []
     affine = None
-    tilt = float(np.degrees(np.arctan2(np.linalg.norm(drift[-1]), depths[-1] - depths[0])))
-    if tilt > _TILT_DEG and np.linalg.norm(drift[-1]) > allowed:
+    slide = float(np.linalg.norm(drift[-1]))
+    tilt = float(np.degrees(np.arctan2(slide, depths[-1] - depths[0])))
+    if slide > allowed and tilt <= _TILT_DEG:
+        words = (*words, _leans(slide, tilt))
+    elif slide > allowed:
         found.append(f"The gantry was tilted by {tilt:.1f}°{_stated(first.header)}.")
         refused.append(
             f"The gantry was tilted by {tilt:.1f}°, so the slices do not stand at right angles to the stack; "
@@ -62,8 +68,10 @@ def grid_of(first: Plane, places: Places) -> Grid:
         affine[:3, 3] = points[0]
     if len(uneven):
         refused.append(_where(uneven, gaps, depths, typical))
+    if adds_up:
+        refused.append(_adding_up(off, gaps, step))
     if refused:
-        positions = depths - depths[0] if len(uneven) else None
+        positions = depths - depths[0] if len(uneven) or adds_up else None
         return Grid(None, affine, positions, Report(tuple(found), words, tuple(refused), "resample"))
     return Grid(_geometry(first, places, step), report=Report(tuple(found), words))
 
@@ -131,6 +139,22 @@ def _slid(drift: Float, line: Float) -> str:
     return (
         f"Its slices are shifted against each other (slice {worst + 1} by {off[worst]:.2f} mm in its plane); they do "
         "not form one volume"
+    )
+
+
+def _leans(slide: float, tilt: float) -> str:
+    return (
+        f"From the first slice to the last the positions slide by {slide:.2f} mm in the plane ({tilt:.2f}°), as with "
+        "rounded directions; the slices are shown as standing straight above each other."
+    )
+
+
+def _adding_up(off: Float, gaps: Float, step: float) -> str:
+    """Return where slices lie beside an even step though no gap stands out."""
+    worst = int(off.argmax())
+    return (
+        f"The step between slices changes little by little ({gaps.min():.4g} to {gaps.max():.4g} mm): slice "
+        f"{worst + 1} lies {off[worst]:.2f} mm from where an even step of {step:.4g} mm has it; resampling evens it out"
     )
 
 

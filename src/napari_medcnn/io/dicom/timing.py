@@ -37,6 +37,10 @@ def timing_of(times: Times, axis: Axis) -> Timing:
         *_by_repetition(times),
     ):
         if values:
+            if values[-1] > _DAY_S / 2:
+                how = (
+                    "The time points lie more than 12 hours apart: a clock may have passed midnight; check their order."
+                )
             said = f"{len(values)} time points, {_steps(values)}."
             return Timing(values, "s", "t", (said,), (how,) if how else ())
     count = len(times)
