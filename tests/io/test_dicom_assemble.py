@@ -329,26 +329,26 @@ def test_a_mosaic_of_tiles_and_a_file_of_many_frames(tmp_path: Path) -> None:
 
 
 _CHILD = r"""
-import json, re, sys
+import json, sys, tracemalloc
 from pathlib import Path
 from napari_medcnn.io.dicom.assemble import read_part
 from napari_medcnn.io.dicom.gate import sort_series
 from napari_medcnn.io.dicom.headers import read_header
 read_header(Path(sys.argv[2])); read_part(sort_series([read_header(Path(sys.argv[2]))])[0])
-def kb(name):
-    return int(re.search(name + r":\s+(\d+)", Path("/proc/self/status").read_text())[1])
-before = kb("VmRSS")
+tracemalloc.start()
 (part,) = sort_series([read_header(p) for p in sorted(Path(sys.argv[1]).iterdir())])
 array = read_part(part).array
-after = kb("VmHWM")  # of this program alone: getrusage inherits the parent's peak
-print(json.dumps([(after - before) * 1024 / array.nbytes, str(array.dtype)]))
+print(json.dumps([tracemalloc.get_traced_memory()[1] / array.nbytes, str(array.dtype)]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="peak resident memory is read the Linux way")
 @pytest.mark.parametrize("kind", ["int16", "high bits", "wide at the end"])
 def test_memory_stays_near_the_volume(tmp_path: Path, kind: str) -> None:
-    """At most 1.3 times the volume above what the process took before; 48 MB of voxels drown what else is taken."""
+    """At most 1.1 times the volume at any moment; 48 MB of voxels drown what else is taken.
+
+    What is allocated is counted, NumPy's arrays included: resident memory also holds what the system keeps or drops
+    of files under load.
+    """
     plane = np.arange(512 * 512, dtype=np.uint16).reshape(512, 512) % 4000
     tags = {"RescaleSlope": 1, "RescaleIntercept": -1024}
     if kind == "high bits":
@@ -365,4 +365,4 @@ def test_memory_stays_near_the_volume(tmp_path: Path, kind: str) -> None:
     )
     share, dtype = json.loads(out.stdout)
     assert dtype == ("int32" if kind == "wide at the end" else "int16")
-    assert share <= 1.3
+    assert share <= 1.1
