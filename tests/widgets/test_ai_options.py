@@ -101,7 +101,9 @@ def test_run_inside_a_drawn_region_on_a_flipped_scan(lab, tmp_path: Path) -> Non
     shape = lab.dock.layers.scan.data.shape
     mask = lab.dock.layers.mask.data
     inside = np.zeros(shape, bool)
-    inside[:, max(0, low[1]) : high[1] + 1, max(0, low[2]) : high[2] + 1] = True
+    box = [slice(None) if a == b else slice(max(0, a), b + 1) for a, b in zip(low, high, strict=True)]
+    assert box.count(slice(None)) == 1  # thick slices are shown in the plane they were taken in
+    inside[tuple(box)] = True
     assert 0 < inside.sum() < inside.size * 0.9
     how = lab.dock.layers.scan.metadata["medcnn"]["how"]
     bright = how.apply(bright_xyz(path).T)

@@ -120,7 +120,10 @@ def test_time_series_moves_in_time_and_in_space(desk, tmp_path: Path) -> None:
     desk.key(Qt.Key.Key_Left)
     desk.key(Qt.Key.Key_Left)
     desk.key(Qt.Key.Key_Right)
-    assert len(step) == 4 and tuple(desk.viewer.dims.current_step)[:2] == (1, 1)
+    dims = desk.viewer.dims
+    through = dims.order[1]  # a coronal scan of 3 mm slices is shown as it was taken: slices follow front to back
+    assert len(step) == 4 and dims.order[0] == 0 and through == 2
+    assert dims.current_step[0] == 1 and dims.current_step[through] == 1
     desk.run("tiny-mask")
     frame = desk.dock.session.scan.array[1].astype(float)
     how = desk.dock.session.scan.geometry.reorientation_to()

@@ -74,19 +74,26 @@ def box_around(corners: Any, grid: Geometry, how: Reorientation, name: str = "th
 
 
 def box_words(shown: Sequence[Span], grid: Geometry) -> str:
-    """Return the size of a box of display order, in mm where the spacing is known, and its slices."""
+    """Return the size of a box of display order, in mm where the spacing is known, and its slices.
+
+    Slices are counted along the axis that the box does not limit, as it is for a rectangle drawn in any plane; along the
+    body where it limits all or none.
+    """
     sizes = [stop - start for start, stop in shown]
+    through = next((axis for axis, n in enumerate(grid.shape) if n > 1 and sizes[axis] == n), 0)
+    down, across = (axis for axis in range(3) if axis != through)
     if grid.spacing_known:
         mm = [n * s for n, s in zip(sizes, grid.spacing_mm, strict=True)]
-        words = f"{mm[2]:.3g} x {mm[1]:.3g} mm"
+        words = f"{mm[across]:.3g} x {mm[down]:.3g} mm"
     else:
-        words = f"{sizes[2]} x {sizes[1]} px"
-    if grid.shape[0] == 1:
+        words = f"{sizes[across]} x {sizes[down]} px"
+    count = grid.shape[through]
+    if count == 1:
         return words
-    first, last = shown[0][0] + 1, shown[0][1]
-    slices = "all slices" if sizes[0] == grid.shape[0] else f"slices {first} to {last} of {grid.shape[0]}"
-    if grid.spacing_known and sizes[0] != grid.shape[0]:
-        slices += f" ({mm[0]:.3g} mm)"
+    first, last = shown[through][0] + 1, shown[through][1]
+    slices = "all slices" if sizes[through] == count else f"slices {first} to {last} of {count}"
+    if grid.spacing_known and sizes[through] != count:
+        slices += f" ({mm[through]:.3g} mm)"
     return f"{words}, {slices}"
 
 
