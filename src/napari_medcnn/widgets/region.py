@@ -76,8 +76,8 @@ def box_around(corners: Any, grid: Geometry, how: Reorientation, name: str = "th
 def box_words(shown: Sequence[Span], grid: Geometry) -> str:
     """Return the size of a box of display order, in mm where the spacing is known, and its slices.
 
-    Slices are counted along the axis that the box does not limit, as it is for a rectangle drawn in any plane; along the
-    body where it limits all or none.
+    Slices are counted along the axis that the box does not limit, as a rectangle drawn in any plane leaves one; along
+    the body where it limits all or none.
     """
     sizes = [stop - start for start, stop in shown]
     through = next((axis for axis, n in enumerate(grid.shape) if n > 1 and sizes[axis] == n), 0)
