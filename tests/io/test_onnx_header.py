@@ -103,7 +103,7 @@ def function(model: onnx.ModelProto) -> None:
 
 def deep(model: onnx.ModelProto) -> None:
     inner = helper.make_graph([helper.make_node("Relu", ["a"], ["b"])], "g", [], [])
-    for _ in range(20):
+    for _ in range(12):
         node = helper.make_node("If", ["c"], ["b"], then_branch=inner, else_branch=inner)
         inner = helper.make_graph([node], "g", [], [])
     model.graph.node.extend(inner.node)
