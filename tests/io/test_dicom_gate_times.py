@@ -89,6 +89,30 @@ def test_diffusion_directions_repeat_their_b_value(tmp_path: Path) -> None:
     np.testing.assert_array_equal(voxels_of(part), FOUR)
 
 
+def test_directions_that_nothing_puts_in_order_are_asked_and_stated_ones_tell(tmp_path: Path) -> None:
+    """Image numbers at random would mix the directions of one b-value from slice to slice."""
+    numbers = np.random.default_rng(5).permutation(12)
+    ways = [None, [1.0, 0, 0], [0, 1.0, 0]]
+
+    def write(folder: Path, stated: bool) -> None:
+        for t in range(3):
+            tags = {"DiffusionBValue": 1000.0 if t else 0.0}
+            if stated and t:
+                tags["DiffusionGradientOrientation"] = ways[t]
+            each = [{"InstanceNumber": int(numbers[4 * t + k])} for k in range(4)]
+            write_series(folder, FOUR[t], tags=tags, each=each.__getitem__, name=f"t{t}-", sop_class=MR)
+
+    write(tmp_path / "unsaid", False)
+    (part,) = parts_of(tmp_path / "unsaid")
+    assert part.report.asks == "duplicates"
+    write(tmp_path / "said", True)
+    (part,) = parts_of(tmp_path / "said")
+    assert (part.frame_values, part.report.refused) == ((0.0, 1000.0, 1000.0), ())
+    voxels = voxels_of(part)
+    np.testing.assert_array_equal(voxels[0], FOUR[0])
+    assert any(np.array_equal(voxels[1:], FOUR[order]) for order in ([1, 2], [2, 1]))
+
+
 def test_echoes_of_time_points_are_separate_images(tmp_path: Path) -> None:
     six = RNG.integers(0, 2000, (6, 4, 8, 6)).astype(np.int16)
     write_times(

@@ -19,9 +19,10 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from dicom_files import write_image
 from dicom_streams import J2K, encodings, grey, j2k, pixels, write_encoded
 from napari_medcnn.errors import InputError, MedcnnError
-from napari_medcnn.io.dicom.decode import read_planes
+from napari_medcnn.io.dicom.decode import plane_into, read_planes
 from napari_medcnn.io.dicom.facts import Frame
 from napari_medcnn.io.dicom.headers import read_header
+from napari_medcnn.io.dicom.pixelfile import opened
 
 ZOO = (
     "zoo-12bit", "zoo-charset", "zoo-ct-tilt", "zoo-dicom-seg", "zoo-dicom2nifti", "zoo-fodicom-bugs",
@@ -301,3 +302,24 @@ def test_tiles_are_cut_out_of_their_sheet(tmp_path: Path) -> None:
     assert found.tolist() == [[[0, 1], [4, 5]], [[100, 110], [140, 150]]]
     with pytest.raises(InputError, match="outside of the sheet"):
         read_planes(header, [Frame(tile=(3, 0, 2, 2))])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("rle", [False, True])
+def test_values_end_at_the_high_bit(tmp_path: Path, signed: bool, rle: bool) -> None:
+    """Twelve bits on top of sixteen, noise below them (PS3.5 8.1.1 before 2014)."""
+    values = np.random.default_rng(2).integers(-2048 if signed else 0, 2048 if signed else 4096, (8, 6))
+    stored = ((values << 4) | 9).astype(np.int16 if signed else np.uint16)
+    path = write_image(tmp_path / "a.dcm", stored)
+    data = pydicom.dcmread(path)
+    if rle:
+        data.compress("1.2.840.10008.1.2.5")
+    data.BitsStored, data.HighBit = 12, 15
+    data.save_as(path)
+    header = read_header(path)
+    np.testing.assert_array_equal(read_planes(header, header.frames)[0], values)
+    target = np.empty((8, 6), stored.dtype)
+    with opened(header) as file:
+        assert plane_into(file, header.frames[0], target) is not rle
+    if not rle:
+        np.testing.assert_array_equal(target, values)

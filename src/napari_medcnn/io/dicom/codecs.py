@@ -21,7 +21,7 @@ from napari_medcnn.io.dicom.codec_itk import decode_itk
 from napari_medcnn.io.dicom.codestream import Codestream, j2k_facts, jpeg_facts
 from napari_medcnn.io.dicom.encapsulated import check_end
 from napari_medcnn.io.dicom.facts import Stored
-from napari_medcnn.io.dicom.native import as_declared, frame_length, native_samples
+from napari_medcnn.io.dicom.native import as_declared, frame_length, native_samples, shifts
 from napari_medcnn.io.dicom.rle import decode_rle
 from napari_medcnn.io.found import plain, shown
 
@@ -77,7 +77,7 @@ def decode_frame(path: Path, data: bytes, stored: Stored) -> tuple[Array, str]:
     try:
         if syntax == RLE:
             raw = decode_rle(data, stored.rows, stored.columns, stored.samples, stored.bits_allocated)
-            return as_declared(raw, stored), ""
+            return as_declared(raw, stored, shifts(stored)[0]), ""
         if syntax == _DEFLATED_FRAME:
             return _inflated(data, stored), ""
         check_end(path, data)

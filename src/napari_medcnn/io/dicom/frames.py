@@ -160,6 +160,9 @@ def moment(data: Any) -> dict[str, float | str]:
     b_value = diffusion(data)
     if b_value is not None:
         found["DiffusionBValue"] = b_value
+    way = finite(data, "DiffusionGradientOrientation", 3)
+    if way is not None:
+        found["DiffusionGradientOrientation"] = " ".join(f"{v:.6g}" for v in way)
     return found
 
 

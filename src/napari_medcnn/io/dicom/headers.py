@@ -143,6 +143,15 @@ def _header(path: Path, file: BinaryIO, sets: tuple[Elements, Any], salt: bytes)
     if stored is not None and kind in ("image", "segmentation"):
         stored = located(path, file, stored, size)
     frames = _frames(data, stored, sop_class, notes) if kind == "image" and stored is not None else ()
+    if (
+        stored is not None
+        and stored.offset is not None
+        and 0 < stored.bits_stored <= stored.high_bit < stored.bits_allocated
+    ):
+        low = stored.high_bit + 1 - stored.bits_stored
+        notes.append(
+            f"Values stand in bits {low} to {stored.high_bit} of {stored.bits_allocated} (an old way to store)."
+        )
     detector = pair(data, "ImagerPixelSpacing")
     if sop_class in PROJECTIONS and detector is not None and not has(data, "PixelSpacingCalibrationType"):
         frames = _uncalibrated(frames, detector, notes)

@@ -44,16 +44,27 @@ def native_samples(data: bytes, stored: Stored, bit: int = 0, swapped: bool = Fa
         frame = np.moveaxis(flat.reshape(stored.samples, *size), 0, -1)
     else:
         frame = flat.reshape(*size, stored.samples)
-    return frame if kind == "f" else as_declared(frame, stored)
+    return frame if kind == "f" else as_declared(frame, stored, shifts(stored)[0])
 
 
-def as_declared(raw: Array, stored: Stored) -> Array:
+def shifts(stored: Stored) -> tuple[int, int]:
+    """Return by how many bits plainly stored samples are shifted up, then down with their sign, to stand alone.
+
+    Values end at the high bit (PS3.5 8.1.1): today always at that of the stored bits, in old files anywhere above.
+    """
+    down = max(0, stored.bits_allocated - stored.bits_stored)
+    above = stored.bits_allocated - 1 - stored.high_bit
+    return (above if 0 <= above < down else down), down
+
+
+def as_declared(raw: Array, stored: Stored, up: int | None = None) -> Array:
     """Return unsigned samples with the header's sign and without what stands in bits that are not stored.
 
     Old scanners left overlays or noise above the stored bits (PS3.5 8.1.1); shifts clear them and extend the sign.
+    `up` is the first of them, by default as many bits as are not stored.
     """
     values = raw.view(f"i{raw.dtype.itemsize}") if stored.signed else raw
     extra = 8 * raw.dtype.itemsize - stored.bits_stored
     if extra <= 0 or stored.bits_allocated == 1 or stored.bits_stored <= 0:
         return values
-    return (values << extra) >> extra
+    return (values << (extra if up is None else up)) >> extra

@@ -20,7 +20,7 @@ from napari_medcnn.io.dicom.codecs import BIG, DEFLATED, NATIVE, check_syntax, d
 from napari_medcnn.io.dicom.elements import BROKEN
 from napari_medcnn.io.dicom.encapsulated import Span, frame_bytes, frame_spans
 from napari_medcnn.io.dicom.facts import Header, Stored
-from napari_medcnn.io.dicom.native import frame_length, native_samples
+from napari_medcnn.io.dicom.native import frame_length, native_samples, shifts
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import incomplete
 
@@ -110,11 +110,11 @@ class PixelFile:
             raise incomplete(self.path, 0, len(raw))
         if self._swapped:
             target.byteswap(inplace=True)
-        extra = stored.bits_allocated - stored.bits_stored
-        if extra > 0:
+        up, down = shifts(stored)
+        if down > 0:
             bits = target.view(f"{'i' if stored.signed else 'u'}{target.itemsize}")
-            np.left_shift(bits, extra, out=bits)
-            np.right_shift(bits, extra, out=bits)
+            np.left_shift(bits, up, out=bits)
+            np.right_shift(bits, down, out=bits)
         return True
 
     def _check_length(self, need: int) -> int:

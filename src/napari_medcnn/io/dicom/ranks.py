@@ -13,6 +13,7 @@ from napari_medcnn.io.dicom.arrangement import AXES, BY_TIME, Arrangement, Numbe
 from napari_medcnn.io.dicom.copies import same_pixels
 from napari_medcnn.io.dicom.facts import Plane
 
+_GRADIENT = "DiffusionGradientOrientation"
 _BY_TRIGGER = next(axis for axis in AXES if axis.key == "TriggerTime")
 
 
@@ -35,7 +36,9 @@ def ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, 
         columns = [sorted(at[place], key=key) for place in places]
         times = tuple(zip(*columns, strict=True))
         if by_b:
-            if all(len({p.frame.moment["DiffusionBValue"] for p in one}) == 1 for one in times):
+            if all(len({_weighting(p) for p in one}) == 1 for one in times) and (
+                key not in (_by_instance, _by_b_value) or _in_turn(columns)
+            ):
                 return Arrangement(times, places, AXES[0], suffix, words)
             continue
         if key is _by_instance and not _numbered(columns):
@@ -72,6 +75,32 @@ def swept(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, .
     return found
 
 
+def _weighting(plane: Plane) -> tuple[float | str, ...]:
+    """Return the b-value and, where stated, the direction: one volume has one of each."""
+    return plane.frame.moment["DiffusionBValue"], plane.frame.moment.get(_GRADIENT, "")
+
+
+def _in_turn(columns: Sequence[Sequence[Plane]]) -> bool:
+    """Return True if numbers, and nothing else, tell which images of one b-value are one volume, and do so.
+
+    They count the slices of one volume after the other, or all volumes of one slice, then of the next; or frames lie
+    in that order in one file.  Where every plane states its direction, that tells.
+    """
+    if all(_GRADIENT in p.frame.moment or not p.frame.moment["DiffusionBValue"] for column in columns for p in column):
+        return True
+    for b in {p.frame.moment["DiffusionBValue"] for p in columns[0]}:
+        alike = [[p for p in column if p.frame.moment["DiffusionBValue"] == b] for column in columns]
+        if not _counted([[_by_instance(p) for p in column] for column in alike]):
+            return False
+    return True
+
+
+def _counted(numbers: list[list[tuple[float, float]]]) -> bool:
+    """Return True if (place, time) numbers run through one time after the other, or through one place after another."""
+    by_place, by_time = sorted(numbers), [*zip(*numbers, strict=True)]
+    return any(all(max(a) < min(b) for a, b in itertools.pairwise(rows)) for rows in (by_time, by_place))
+
+
 def _by_trigger(plane: Plane) -> tuple[float, ...]:
     return (_number(plane, "TriggerTime"),)
 
@@ -88,16 +117,21 @@ def _by_instance(plane: Plane) -> tuple[float, float]:
     return (float(plane.frame.instance), float(plane.frame.index))
 
 
+def _by_gradient(plane: Plane) -> tuple[float | str, ...]:
+    return (_number(plane, "DiffusionBValue"), str(plane.frame.moment.get(_GRADIENT, "")))
+
+
 def _by_b_value(plane: Plane) -> tuple[float, ...]:
     return (_number(plane, "DiffusionBValue"), *_by_instance(plane))
 
 
-_ORDERS: tuple[Callable[[Plane], tuple[float, ...]], ...] = (
+_ORDERS: tuple[Callable[[Plane], tuple[float | str, ...]], ...] = (
     _by_trigger,
     _by_time,
     _by_content,
     _by_instance,
     _by_b_value,
+    _by_gradient,
 )
 
 
@@ -109,10 +143,8 @@ def _numbered(columns: Sequence[Sequence[Plane]]) -> bool:
     """
     first = columns[0][0]
     stated = first.header.values.get("NumberOfTemporalPositions", first.header.values.get("NumberOfTimeSlices"))
-    numbers = np.array([[p.frame.instance for p in column] for column in columns])
-    one_scan_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers.T))
-    one_slice_each = all(row.max() < after.min() for row, after in itertools.pairwise(numbers[numbers[:, 0].argsort()]))
-    if stated != len(columns[0]) and (len(columns) < 2 or not (one_scan_each or one_slice_each)):
+    in_turn = _counted([[(float(p.frame.instance), 0.0) for p in column] for column in columns])
+    if stated != len(columns[0]) and (len(columns) < 2 or not in_turn):
         return False
     middle = columns[len(columns) // 2]
     return not any(same_pixels(middle[0], other) for other in middle[1:3])
