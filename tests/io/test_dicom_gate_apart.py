@@ -105,3 +105,22 @@ def test_values_of_two_units_are_never_one_volume(tmp_path: Path) -> None:
     write_series(tmp_path, VOXELS, each=lambda k: {"RescaleType": "HU" if k < 3 else "HU_MOD", "RescaleSlope": 1,
                                                    "RescaleIntercept": 0})  # fmt: skip
     assert [p.title.rpartition(", ")[2] for p in parts_of(tmp_path)] == ["in hu", "in hu_mod"]
+
+
+def test_two_modalities_under_one_series_uid_are_two_images(tmp_path: Path) -> None:
+    write_series(tmp_path, VOXELS, each=lambda k: {"Modality": "CT" if k < 3 else "PT"})
+    assert [(p.title, p.shape[0]) for p in parts_of(tmp_path)] == [("CT 5, Thorax, CT", 3), ("PT 5, Thorax, PT", 2)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        (lambda k: {"ConvolutionKernel": "B30f" if k < 3 else "B70f"}, "different kernels: B30f, B70f."),
+        (lambda k: {"SliceThickness": 2.5 if k < 3 else 5}, "differ in thickness: 2.5 to 5 mm."),
+    ],
+)
+def test_slices_not_made_alike_are_said(tmp_path: Path, tags, words: str) -> None:
+    write_series(tmp_path, VOXELS, each=tags)
+    (part,) = parts_of(tmp_path)
+    assert words in part.report.assumed[0]
+    assert part.geometry is not None

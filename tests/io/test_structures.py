@@ -155,8 +155,7 @@ def test_a_file_that_names_no_series_takes_the_only_one_in_its_space(tmp_path: P
     (item,) = inspect_structures(read_header(path), over(GRID))
     assert item.kind == "labels"
     assert item.warnings == (
-        "The file does not say which series it was drawn on; the one series in the same space (Frame of Reference UID) "
-        "was taken.",
+        "The file does not say which series it was drawn on; the one series in the same space was taken.",
     )
     two = {**over(GRID), uid("b"): (part(GRID, uid("b")),)}
     refused(path, two, "the file names no series, and 2 parts lie in the same space")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from napari_medcnn.io.dicom.arrangement import Arrangement, Numbers
 from napari_medcnn.io.dicom.copies import same_pixels
-from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.facts import Header, Plane
 
 
 def without_same_files(planes: list[Plane], of: Numbers) -> tuple[list[Plane], Numbers, tuple[Plane, ...]]:
@@ -43,12 +43,9 @@ def with_conflicts(planes: Sequence[Plane], of: Numbers, suffix: str, words: tup
     refused: tuple[str, ...] = ()
     if duplicates:
         _, z, other = duplicates[0]
-        uids = {p.header.sop_uid for p in at[places[z]]}
-        same = (
-            ". Their files name one and the same image: copies in other compressions, or changed"
-            if len(uids) == 1
-            else ""
-        )
+        uids, files = ({key(p.header) for p in at[places[z]]} for key in (_uid_of, _path_of))
+        same = ". Their files name one and the same image: one was changed, or compressed with loss"
+        same = same if len(uids) == 1 and len(files) > 1 else ". They are frames of one file" if len(files) == 1 else ""
         several = len(Counter(z for _, z, _ in duplicates))
         refused = (
             f"{several} {'place holds' if several == 1 else 'places hold'} images that differ and nothing tells apart "
@@ -59,6 +56,14 @@ def with_conflicts(planes: Sequence[Plane], of: Numbers, suffix: str, words: tup
         (tuple(at[place][0] for place in places),), places, None, suffix, words, tuple(duplicates), tuple(copies),
         (), assumed, refused,
     )  # fmt: skip
+
+
+def _uid_of(header: Header) -> str:
+    return header.sop_uid
+
+
+def _path_of(header: Header) -> str:
+    return str(header.path)
 
 
 def dropped_words(count: int, one: Plane) -> str:

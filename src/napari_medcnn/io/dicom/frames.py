@@ -179,7 +179,7 @@ def _stamped(data: Any, name: str) -> float | None:
     dates = [date(data, key).replace("-", "") for key in (f"{name}Date", "SeriesDate", "StudyDate")]
     own, day = (seconds(stated + "00") if stated else None for stated in (dates[0], dates[1] or dates[2]))
     if own is not None and day is not None:
-        return clocked + own - day
+        return clocked + (own - day)
     began = seconds(text(data, "SeriesTime", 32) or text(data, "StudyTime", 32))
     late = own is None and began is not None and clocked < began - _DAY_S / 2
     return clocked + (_DAY_S if late else own or 0.0)

@@ -29,6 +29,7 @@ from napari_medcnn.io.dicom.timing import Timing, timing_of
 
 _THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
 _MOST_BLOCKS = 20
+_KERNEL = "ConvolutionKernel"
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
@@ -155,7 +156,9 @@ def _part(uid: str, bundle: Bundle, places: Places, one: Arrangement) -> Part:
     shape = (*((len(one.times),) if many else ()), len(one.places), rows, columns, *((3,) if colour else ()))
     report = Report(
         (*_stack_words(one, places, grid.geometry), *bundle.found, *one.found, *timing.found, *grid.report.found),
-        tuple(dict.fromkeys((*bundle.assumed, *one.assumed, *timing.assumed, *grid.report.assumed))),
+        tuple(
+            dict.fromkeys((*bundle.assumed, *_mixed_words(one), *one.assumed, *timing.assumed, *grid.report.assumed))
+        ),
         (*one.refused, *grid.report.refused),
         "duplicates" if one.duplicates else grid.report.asks,
     )
@@ -195,6 +198,19 @@ def _stack_words(one: Arrangement, places: Places, geometry: Geometry | None) ->
     if len(scales) > 1:
         slopes = sorted(s for s, _ in scales)
         found.append(f"The rescale differs between slices (slope {slopes[0]:g} to {slopes[-1]:g}); each has its own.")
+    return tuple(found)
+
+
+def _mixed_words(one: Arrangement) -> tuple[str, ...]:
+    """Return what is said of slices in one stack that were not made alike."""
+    found = []
+    planes = [p for t in one.times for p in t]
+    kernels = sorted({str(p.frame.moment[_KERNEL]) for p in planes if _KERNEL in p.frame.moment})
+    if len(kernels) > 1:
+        found.append(f"Its slices were reconstructed with different kernels: {', '.join(kernels[:3])}.")
+    thick = sorted({p.frame.thickness_mm for p in planes if p.frame.thickness_mm})
+    if len(thick) > 1 and thick[-1] - thick[0] > _THICKER * thick[-1]:
+        found.append(f"Its slices differ in thickness: {thick[0]:.4g} to {thick[-1]:.4g} mm.")
     return tuple(found)
 
 

@@ -88,6 +88,10 @@ def one_study_each(headers: Sequence[Header]) -> bool:
     return len(set(stated.values()) - {""}) == len(stated) > 2
 
 
+def _modalities(planes: Sequence[Plane]) -> list[Hashable]:
+    return _stated_or_first([p.header.modality for p in planes])
+
+
 def _units(planes: Sequence[Plane]) -> list[Hashable]:
     """Return the unit of the values; planes that state none, or an unspecified one, go with the first that does."""
     told = [(p.frame.unit or str(p.header.values.get("Units", ""))).upper() for p in planes]
@@ -182,6 +186,7 @@ def _clustered(
 _STEPS: tuple[tuple[str, Callable[[Sequence[Plane]], list[Hashable]], Callable[[Hashable, int], str]], ...] = (
     ("patient", _persons, lambda _, k: f"patient {k} of this series"),
     ("study", _studies, lambda _, k: f"study {k} of this series"),
+    ("modality", _modalities, lambda key, _: str(key)),
     ("size", _sizes, lambda key, _: f"{key[0]} x {key[1]}" if isinstance(key, tuple) else ""),
     ("colour", _colours, lambda key, _: "colour" if key is True else "inverted" if key == "MONOCHROME1" else "grey"),
     ("space", _spaces, lambda _, k: f"frame of reference {k}"),

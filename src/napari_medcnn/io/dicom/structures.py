@@ -99,8 +99,7 @@ def _drawn_on(found: Structures, series: Mapping[str, tuple[Part, ...]]) -> tupl
     same = [p for group in series.values() for p in group if p.planes and p.first.header.frame_of_reference in spaces]
     if len({p.first.header.series_uid for p in same}) == 1:
         return _best(same, spaces), (
-            "The file does not say which series it was drawn on; the one series in the same space (Frame of Reference "
-            "UID) was taken.",
+            "The file does not say which series it was drawn on; the one series in the same space was taken.",
         )
     raise InputError(
         f"{name}: the scan it was drawn on is not in this folder (the file names no series, and "
