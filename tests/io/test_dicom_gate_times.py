@@ -163,6 +163,17 @@ def test_an_incomplete_time_point_without_any_times(tmp_path: Path) -> None:
     assert any("numbered" in note for note in whole.report.assumed)
 
 
+@pytest.mark.parametrize("z", [0, 1, 3])
+def test_a_slice_that_lacks_at_the_start_does_not_shift_the_scans(tmp_path: Path, z: int) -> None:
+    """Without the first file, a scan that begins where a place comes up again would take slices of the next one."""
+    paths = write_times(tmp_path, FOUR, lambda _: {})
+    paths[0][z].unlink()
+    whole, rest = parts_of(tmp_path)
+    np.testing.assert_array_equal(voxels_of(whole), FOUR[1:])
+    assert rest.title.endswith("time point 1")
+    np.testing.assert_array_equal(voxels_of(rest)[0], np.delete(FOUR[0], z, 0))
+
+
 def test_slices_of_two_echo_times_are_no_one_volume(tmp_path: Path) -> None:
     write_series(tmp_path, VOXELS[:4], each=lambda k: {"EchoTime": 10 if k < 2 else 80}, sop_class=MR)
     first, second = parts_of(tmp_path)

@@ -48,19 +48,25 @@ def ranked(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, 
 
 
 def swept(planes: Sequence[Plane], of: Numbers, suffix: str, words: tuple[str, ...]) -> list[Arrangement]:
-    """Return time points whose planes are numbered one scan after the other, where one lacks a slice; else nothing.
+    """Return time points whose planes are numbered one scan after the other, where some lack slices; else nothing.
 
-    A new time point begins where a place comes up again in the order of instance numbers.
+    Number n, from 1 (or 0), is slice n modulo the number of places, rising or falling, of scan n divided by it: the
+    numbers tell a missing slice from a next scan, wherever it is missing.
     """
-    numbers, counts = [_by_instance(p) for p in planes], np.bincount(of)
+    numbers, counts = [p.frame.instance for p in planes], np.bincount(of)
     if len(set(numbers)) < len(numbers) or counts[counts > 0].min() == counts.max():
         return []
-    scans: list[dict[int, Plane]] = [{}]
-    for k in sorted(range(len(planes)), key=numbers.__getitem__):
-        if int(of[k]) in scans[-1]:
-            scans.append({})
-        scans[-1][int(of[k])] = planes[k]
     full = tuple(sorted(set(of.tolist())))
+    scans: list[dict[int, Plane]] = [{} for _ in range(int(counts.max()))]
+    ranks: dict[int, int] = {}
+    for place, number, plane in zip(of.tolist(), numbers, planes, strict=True):
+        scan, rank = divmod(number - min(1, *numbers), len(full))
+        if not 0 <= scan < len(scans) or ranks.setdefault(place, rank) != rank:
+            return []
+        scans[scan][place] = plane
+    order = [ranks[place] for place in full]
+    if order not in (sorted(order), sorted(order, reverse=True)) or len(set(order)) < len(order):
+        return []
     whole = [scan for scan in scans if len(scan) == len(full)]
     rest = [k for k, scan in enumerate(scans) if len(scan) < len(full)]
     if len(whole) < 2 or len(rest) > len(whole) or len(full) < 2:
