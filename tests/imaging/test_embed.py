@@ -136,6 +136,6 @@ def test_words_for_what_can_never_fit() -> None:
     picture = Geometry.picture(8, 10)
     assert fits_words(a_mask(picture), scan(SCAN)).startswith("another size: the mask is 10 x 8 x 1")
     mask = replace(a_mask(SCAN), frame_of_reference="1.2.3")
-    assert fits_words(mask, scan(SCAN, frame_of_reference="1.2.4")).startswith("another frame of reference")
+    assert fits_words(mask, scan(SCAN, frame_of_reference="1.2.4")).startswith("another space")
     assert fits_words(mask, scan(SCAN, frame_of_reference="1.2.3")) == ""
     assert fits_words(mask, scan(SCAN)) == ""

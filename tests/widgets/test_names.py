@@ -28,6 +28,9 @@ def test_words_without_names() -> None:
     assert without_names("", names) == ""
     assert without_names("MUELLER_ANNA: no mask", names) == f"{HIDDEN}: no mask"
     assert without_names("Mueller.12: cut off. im1.", (), {"mueller.12"}) == f"{HIDDEN}: cut off. im1."
+    assert without_names("CT, HEAD/BRAIN W/O, T1/T2, T/S/C", names) == "CT, HEAD/BRAIN W/O, T1/T2, T/S/C"
+    assert without_names("/home/anna and a/b_c/im1", ()) == f"{HIDDEN} and {HIDDEN}"
+    assert without_names("Meier.nii.gz: cut off", {"Meier"}) == f"{HIDDEN}: cut off"
     assert without_names("a mask and a scan", {"/x/a.nii.gz"}) == f"{HIDDEN} mask and {HIDDEN} scan"
 
 

@@ -203,7 +203,7 @@ def test_mask_of_another_grid_asks_and_of_another_space_is_refused() -> None:
     over = placed(mask, volume(), resample=True)
     assert over.geometry == GRID and over.array[1:4, 2:20, 2:15].all() and "Resampled" in over.notes[-1]
     elsewhere = replace(mask, frame_of_reference="1.2.3")
-    with pytest.raises(GeometryError, match="frame of reference"):
+    with pytest.raises(GeometryError, match="another space"):
         placed(elsewhere, volume(frame_of_reference="4.5.6"), resample=True)
 
 

@@ -41,14 +41,14 @@ def fits_words(mask: LabelMap, scan: Volume) -> str:
     """Return "" if the mask lies on the scan's grid or can be copied onto it exactly, else in words why not.
 
     The words begin with "another grid" where resampling (`imaging.resample.resample_labels`, nearest neighbour) can
-    bring the mask onto the scan, and with "another frame of reference", "another place" or "another size" where nothing
+    bring the mask onto the scan, and with "another space", "another place" or "another size" where nothing
     can.
     """
     ours, its = mask.geometry, scan.geometry
     if mask.frame_of_reference and scan.frame_of_reference and mask.frame_of_reference != scan.frame_of_reference:
         return (
-            "another frame of reference: the mask was made in another space than this scan's (its Frame of Reference "
-            "UID differs), so where it belongs is not known; refused. Open the scan it was made from"
+            "another space: the mask was made in another examination or position than this scan, so where it belongs "
+            "on it is not known; refused. Open the scan it was made from"
         )
     if ours.same_grid(its):
         return ""

@@ -8,11 +8,11 @@ from qtpy.QtCore import QObject, Qt
 
 from napari_medcnn.core.consent import NONE, Consent, Report
 from napari_medcnn.core.events import Progress
-from napari_medcnn.io.found import Item, Person
+from napari_medcnn.io.found import Found, Item, Person
 from napari_medcnn.widgets.header_viewer import HeaderViewer
 from napari_medcnn.widgets.names import without_names
 from napari_medcnn.widgets.notices import ANSWERS, Question
-from napari_medcnn.widgets.study_model import person_words
+from napari_medcnn.widgets.study_model import person_words, scan_under
 from napari_medcnn.widgets.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Browsing(QObject):
         self._dock, self._session = dock, dock.session
         self._tree, self._notices = dock.scan.tree, dock.scan.notices
         self.viewer: HeaderViewer | None = None
+        self._found: Found | None = None
         self.thumbnails = Thumbnails(dock.session, dock.tasks, self._tree)
         self._tree.opened.connect(self.open)
         self._tree.chosen.connect(self._on_chosen)
@@ -46,9 +47,20 @@ class Browsing(QObject):
         item = next((i for i in found.items if i.id == item_id), None) if found is not None else None
         if item is None or (self._question_of(item) is not None and self._ask(item)):
             return
-        if self._dock.may_close():
-            self._dock.say("")
-            self._session.opening.item(item_id)
+        if not self._dock.may_close():
+            return
+        self._dock.say("")
+        scan = self._scan_first(item)
+        self._session.opening.chosen(item_id, "" if scan is None else scan.id)
+
+    def _scan_first(self, item: Item) -> Item | None:
+        """Return the scan to open before a mask: its own, unless that or another of the same study is open."""
+        found, opened = self._session.found, self._session.opened
+        scan = None if found is None else scan_under(found, item)
+        if scan is None or scan.study is None or scan.report.asks or scan.report.refused:
+            return None
+        under = None if opened is None or self._session.scan is None or opened.item is None else opened.item.study
+        return None if under is not None and under.uid == scan.study.uid else scan
 
     def _ask(self, item: Item) -> bool:
         """Show what an item asks before it opens; True if there is a button for it."""
@@ -127,6 +139,9 @@ class Browsing(QObject):
         """Fill the tree."""
         found, hidden = self._session.found, self._dock.header.hides_names
         self._tree.show_found(found, hidden, self.clean)
+        if found is not self._found:  # what was noticed of the list before, and asked, went with it
+            self._found = found
+            self.show_scan()
 
     def _on_progress(self, event: Progress | None) -> None:
         self._dock.header.show_progress("" if event is None else self.clean(progress_words(event)))

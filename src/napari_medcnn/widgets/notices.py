@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_medcnn.core.consent import NONE, Consent, Report
@@ -81,6 +81,7 @@ class Notices(QWidget):
         heading.setStretch(0, 1)
         layout.addLayout(heading)
         self.words = Text("")
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.words)
         self.buttons = QGridLayout()
         self.buttons.setSpacing(GAP)

@@ -67,6 +67,11 @@ class Opening(QObject):
         work = jobs.open_item(found, item_id, consent, jobs.Over(session.scan, resample_mask))
         self._start(work, done, Asker(again, consent))
 
+    def chosen(self, item_id: str, under: str = "") -> None:
+        """Open what the user chose; of a mask `under` is the scan to open first."""
+        self._then = (lambda: self.item(item_id)) if under else None
+        self.item(under or item_id)
+
     def mask(self, path: Path, resample: bool = False) -> None:
         """Read a mask and lay it over the open scan."""
         self._session.names.add(str(path))

@@ -42,6 +42,13 @@ def spacing_words(volume: Volume) -> str:
     return f"{x:.3g} x {y:.3g} mm, slices {z:.3g} mm apart"
 
 
+def values_words(volume: Volume) -> str:
+    """Return what kind of numbers the voxels are, and their unit."""
+    kind = volume.array.dtype
+    words = f"{'whole' if kind.kind in 'iub' else 'decimal'} numbers, {8 * kind.itemsize} bit"
+    return f"{words}, {volume.value_unit}" if volume.value_unit else words
+
+
 class ScanTab(QWidget):
     """Shows one scan's facts; emits which item or window is wanted."""
 
@@ -72,7 +79,7 @@ class ScanTab(QWidget):
         self.presets = QGridLayout()
         self.presets.setSpacing(GAP)
         layout.addLayout(self.presets)
-        layout.addStretch(1)
+        layout.addStretch(0)
         self.shown_title = Text("Shown scan", bold=True)
         layout.addWidget(self.shown_title)
         self.shown = Choice()
@@ -130,5 +137,5 @@ class ScanTab(QWidget):
             ("Size", size_words(volume)),
             ("Pixel size" if volume.is_picture else "Voxel size", spacing_words(volume)),
             ("Sides", sides),
-            ("Values", f"{volume.array.dtype}{', ' + volume.value_unit if volume.value_unit else ''}"),
+            ("Values", values_words(volume)),
         ]

@@ -31,6 +31,8 @@ class SeriesRow:
         Third line: what a reader must see, with its sign; "" if nothing is odd.
     search
         All words it is found by, lower case.
+    notes
+        All that was noticed, without names while they are hidden.
     """
 
     item: Item
@@ -39,6 +41,7 @@ class SeriesRow:
     size: str
     mark: str
     search: str
+    notes: tuple[str, ...] = ()
 
     @property
     def opens(self) -> bool:
@@ -48,8 +51,7 @@ class SeriesRow:
     @property
     def spoken(self) -> str:
         """All lines in one, as tool tip and for screen readers."""
-        notes = self.item.warnings or self.item.report.warnings
-        return "\n".join(line for line in (self.title, self.size, *notes) if line)
+        return "\n".join(line for line in (self.title, self.size, *self.notes) if line)
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,20 @@ def only_scan(found: Found) -> Item | None:
     return found.items[0] if not scans and len(found.items) == 1 else None
 
 
+def scan_under(found: Found, mask: Item) -> Item | None:
+    """Return the scan that a mask was made from, as its title names it; None if it names none, or several fit."""
+    if mask.kind != "labels" or mask.study is None or not mask.title.endswith(")"):
+        return None
+    person = mask.study.person
+    named = [
+        i
+        for i in found.items
+        if i.kind == "volume" and i.study is not None and i.study.person == person and f"(of {i.title})" in mask.title
+    ]
+    own = [i for i in named if i.study is not None and i.study.uid == mask.study.uid]
+    return (own or named)[0] if len(own or named) == 1 else None
+
+
 def skipped_words(skipped: Sequence[tuple[str, str]]) -> str:
     """Return how many files were left out, and why if there is one reason; "" for none."""
     if not skipped:
@@ -206,7 +222,7 @@ def _row(item: Item, title: str, belongs_to: str, clean: Clean) -> SeriesRow:
     modality = "" if item.modality in (*title.split(), "SEG", "RTSTRUCT") else item.modality
     size = " · ".join(part for part in (modality, size_words(item, short=bool(date)), date) if part)
     description = clean(plain(item.description))
-    noticed = clean(" ".join(item.warnings or item.report.warnings))
+    notes = tuple(clean(note) for note in item.warnings or item.report.warnings)
     dates = (item.date, study_date, item.date.replace("-", ""))
-    search = " ".join((title, item.modality, description, *dates, belongs_to, size, noticed)).lower()
-    return SeriesRow(item, kind, title, size, clean(mark_of(item)), search)
+    search = " ".join((title, item.modality, description, *dates, belongs_to, size, *notes)).lower()
+    return SeriesRow(item, kind, title, size, clean(mark_of(item)), search, notes)

@@ -15,8 +15,8 @@ from napari_medcnn.widgets.parts import GAP, Elided, TextWindow, button, column,
 from napari_medcnn.widgets.study_model import SeriesRow, skipped_lines, skipped_words, tree_of
 from napari_medcnn.widgets.study_rows import ROW, Filter, RowDelegate, StudyModel
 
-#: Height of the tree in pixels: at most while a scan is open, at most without one, at least.
-_HEIGHT, _ALONE, _LEAST = 270, 340, 60
+#: Height of the tree in pixels: what it keeps while a scan is open, and without one; the least, and the most.
+_HEIGHT, _ALONE, _LEAST, _MOST = 270, 160, 60, 4000
 #: Seconds that rows are added for before the window may live again.
 _SLICE_S = 0.02
 _PASSED_ON = (Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_Tab, Qt.Key.Key_Backtab)
@@ -81,7 +81,7 @@ class StudyTree(QWidget):
         self._found: Found | None = None
         self._hidden = False
         self._clean: Callable[[str], str] = str
-        self._count, self._most = 0, _ALONE
+        self._count, self._keeps = 0, _ALONE
         self._filling: Iterator[None] | None = None
         self._kept = ""
         #: True if there is something to choose from, or a patient to name.
@@ -98,12 +98,13 @@ class StudyTree(QWidget):
         self.model, self.filter = StudyModel(self), Filter(self)
         self.filter.setSourceModel(self.model)
         self.view = self._tree()
-        layout.addWidget(self.view)
+        layout.addWidget(self.view, 1)
         self.skipped = Elided("")
         self.which = button("Which?", self._show_skipped, "The files that were left out, and why")
         left_out = row(self.skipped, self.which)
         left_out.setStretch(0, 1)
         layout.addLayout(left_out)
+        layout.addStretch(0)
         self._tick = QTimer(self)
         self._tick.setInterval(0)
         self._tick.timeout.connect(self._fill)
@@ -196,16 +197,20 @@ class StudyTree(QWidget):
 
     def make_room(self, scan_is_open: bool) -> None:
         """Leave room for what is said of an open scan."""
-        self._most = _HEIGHT if scan_is_open else _ALONE
+        self._keeps = _HEIGHT if scan_is_open else _ALONE
         self._fit()
 
     def _fit(self, _index: Any = None) -> None:
-        """Be as tall as the rows, within limits: what stands below has to stay in sight."""
+        """Take the room that the tab has left, up to the height of all rows: what stands below stays in sight."""
         height, index = 2 * self.view.frameWidth() + 2, self.filter.index(0, 0)
-        while index.isValid() and height < self._most:
+        while index.isValid() and height < _MOST:
             height += self.view.rowHeight(index)
             index = self.view.indexBelow(index)
-        self.view.setFixedHeight(max(_LEAST, min(self._most, height)))
+        self.view.setMinimumHeight(max(_LEAST, min(self._keeps, height)))
+        self.view.setMaximumHeight(max(_LEAST, height))
+        grows = self.sizePolicy()
+        grows.setVerticalStretch(1 if height > self._keeps and self.is_shown else 0)
+        self.setSizePolicy(grows)
         self._look_soon()
 
     def _look_soon(self, _value: int = 0) -> None:
