@@ -124,3 +124,11 @@ def test_slices_not_made_alike_are_said(tmp_path: Path, tags, words: str) -> Non
     (part,) = parts_of(tmp_path)
     assert words in part.report.assumed[0]
     assert part.geometry is not None
+
+
+def test_a_missing_slice_of_ten_micrometres_is_no_rounding(tmp_path: Path) -> None:
+    depths = [0.01 * k for k in range(6) if k != 3]
+    write_series(tmp_path, VOXELS, (0.01, 0.01, 0.01), each=lambda k: {"ImagePositionPatient": [0, 0, depths[k]]})
+    (part,) = parts_of(tmp_path)
+    assert "0.02 mm between slices 3 and 4" in part.report.refused[0]
+    assert part.report.asks == "resample"

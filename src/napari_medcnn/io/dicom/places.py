@@ -15,10 +15,17 @@ from napari_medcnn.io.dicom.facts import Plane
 ROUNDED_MM = 0.011
 _SAME_MM = 1e-3
 _SAME_SHARE = 0.01
+#: ... unless that is more than this share of a step or pixel, as in micro-CT.
+ROUNDED_SHARE = 0.25
 #: Slices may slide in their plane by this share of a pixel.
 SHIFT_PIXELS = 0.1
 #: A gap of more usual ones than this parts a series: what lies between was never scanned, and is not made up.
 FAR_STEPS = 10
+
+
+def rounded_mm(size: float) -> float:
+    """Return what rounding may move a position by, where steps or pixels have this size in mm."""
+    return min(ROUNDED_MM, ROUNDED_SHARE * size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +83,7 @@ def places_of(planes: Sequence[Plane]) -> Places:
     of[order] = number
     first = np.unique(of, return_index=True)[1]
     beside = np.linalg.norm((points - points[first][of]) @ np.column_stack([row, column]), axis=1)
-    allowed = max(SHIFT_PIXELS * min(frame.pixel_mm or (1.0, 1.0)), ROUNDED_MM)
+    pixel = min(frame.pixel_mm or (1.0, 1.0))
+    allowed = max(SHIFT_PIXELS * pixel, rounded_mm(pixel))
     shifted = int(np.count_nonzero(beside > allowed))
     return Places(of, depths[first], points[first], row, column, normal, shifted)

@@ -14,7 +14,7 @@ import numpy as np
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Float, Geometry
 from napari_medcnn.io.dicom.facts import Header, Plane
-from napari_medcnn.io.dicom.places import ROUNDED_MM, SHIFT_PIXELS, Places
+from napari_medcnn.io.dicom.places import SHIFT_PIXELS, Places, rounded_mm
 
 _RELATIVE_GAP = 0.01
 _OFF_STEPS = 0.1
@@ -40,12 +40,12 @@ def grid_of(first: Plane, places: Places) -> Grid:
     depths, points = places.depths_mm, places.points
     gaps = np.diff(depths)
     typical = float(np.median(gaps))
-    uneven = np.flatnonzero(np.abs(gaps - typical) > max(_RELATIVE_GAP * typical, ROUNDED_MM))
+    uneven = np.flatnonzero(np.abs(gaps - typical) > max(_RELATIVE_GAP * typical, rounded_mm(typical)))
     step = typical if len(uneven) else float((depths[-1] - depths[0]) / (places.count - 1))
     off = np.abs(depths - (depths[0] + step * np.arange(places.count)))
-    adds_up = not len(uneven) and off.max() > max(_OFF_STEPS * step, ROUNDED_MM)
+    adds_up = not len(uneven) and off.max() > max(_OFF_STEPS * step, rounded_mm(step))
     y, x = first.frame.pixel_mm or (1.0, 1.0)
-    allowed = max(SHIFT_PIXELS * min(y, x), ROUNDED_MM)
+    allowed = max(SHIFT_PIXELS * min(y, x), rounded_mm(min(y, x)))
     drift = (points - points[0]) @ np.column_stack([places.row, places.column])
     line = np.outer(depths - depths[0], drift[-1] / (depths[-1] - depths[0]))
     if np.abs(drift - line).max() > allowed:
