@@ -117,6 +117,8 @@ def test_two_modalities_under_one_series_uid_are_two_images(tmp_path: Path) -> N
     [
         (lambda k: {"ConvolutionKernel": "B30f" if k < 3 else "B70f"}, "different kernels: B30f, B70f."),
         (lambda k: {"SliceThickness": 2.5 if k < 3 else 5}, "differ in thickness: 2.5 to 5 mm."),
+        (lambda k: {"TemporalPositionIdentifier": 1 + k // 3}, "differ in time point: 1, 2."),
+        (lambda k: {"EchoTime": [10, 20, 30, 10, 10][k]}, "differ in echo time: 10, 20, 30."),
     ],
 )
 def test_slices_not_made_alike_are_said(tmp_path: Path, tags, words: str) -> None:

@@ -30,6 +30,10 @@ from napari_medcnn.io.dicom.timing import Timing, timing_of
 _THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
 _MOST_BLOCKS = 20
 _KERNEL = "ConvolutionKernel"
+_ALIKE = (
+    ("EchoTime", "echo time"), ("DiffusionBValue", "b-value"), ("InversionTime", "inversion time"),
+    ("TemporalPositionIdentifier", "time point"), ("TemporalPositionIndex", "time point"),
+)  # fmt: skip
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
@@ -211,6 +215,12 @@ def _mixed_words(one: Arrangement) -> tuple[str, ...]:
     thick = sorted({p.frame.thickness_mm for p in planes if p.frame.thickness_mm})
     if len(thick) > 1 and thick[-1] - thick[0] > _THICKER * thick[-1]:
         found.append(f"Its slices differ in thickness: {thick[0]:.4g} to {thick[-1]:.4g} mm.")
+    for key, word in _ALIKE:
+        for time in one.times:
+            values = {f"{value:.3g}" for p in time if isinstance(value := p.frame.moment.get(key), (int, float))}
+            if len(values) > 1:
+                found.append(f"Slices of one volume differ in {word}: {', '.join(sorted(values, key=float)[:4])}.")
+                break
     return tuple(found)
 
 
