@@ -220,6 +220,24 @@ def test_several_folders_and_a_dicomdir_are_one_tree(desk, export: Path, tmp_pat
     assert len(titles(desk)) == 1
 
 
+def test_the_tree_fills_its_tab_and_no_question_outlives_its_list(desk, export: Path) -> None:
+    dock = desk.dock
+    found = Found(Path("many"), tuple(series(f"s{i}", f"CT {i}, Thorax", CHEST) for i in range(40)))
+    dock.session.found = found
+    dock.session.found_changed.emit()
+    settled(desk)
+    tree = dock.scan.tree
+    below = tree.mapTo(dock.scan, tree.rect().bottomLeft()).y()
+    assert dock.scan.height() - below < 40, "nothing else is shown: no room is left empty"
+    drop(desk, [export])
+    settled(desk)
+    click(desk, "Skull")
+    assert dock.scan.notices.isVisible() and dock.scan.notices.answer_buttons()
+    drop(desk, [export / "1", export / "2"])
+    settled(desk)
+    assert not dock.scan.notices.isVisible() and not dock.scan.notices.answer_buttons()
+
+
 def test_a_drop_reaches_the_dock_wherever_it_lands(desk) -> None:
     assert [w for w in desk.dock.findChildren(QWidget) if w.acceptDrops()] == []
     assert desk.dock.acceptDrops()

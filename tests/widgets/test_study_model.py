@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from napari_medcnn.io.found import Person
+from napari_medcnn.core.consent import Report
+from napari_medcnn.io.found import Found, Person
 from napari_medcnn.widgets.names import HIDDEN, without_names
 from napari_medcnn.widgets.study_model import (
     only_scan,
     person_names,
     person_words,
+    scan_under,
     skipped_lines,
     skipped_words,
     study_words,
     tree_of,
 )
-from study_cases import ANNA, CHEST, hospital
+from study_cases import ANNA, CHEST, hospital, series
 
 
 def lines(groups, depth: int = 0) -> list[str]:
@@ -57,6 +60,33 @@ def test_hidden_names_stand_in_no_line_and_in_nothing_that_is_searched() -> None
 
     everything = " ".join(searched(group) for group in groups)
     assert "thorax" in everything and "mueller" not in everything and "4711" not in everything
+
+
+def test_tips_name_no_file_while_names_are_hidden() -> None:
+    found = hospital()
+    odd = replace(found.items[0], warnings=("One slice is there twice (Koch_Karl.dcm).",), report=Report())
+    (group,) = tree_of(Found(Path("x"), (odd,)), hidden=True, clean=lambda words: without_names(words, ()))
+    assert group.series[0].notes == (f"One slice is there twice ({HIDDEN}).",)
+    assert "Koch" not in group.series[0].spoken and HIDDEN in group.series[0].spoken
+
+
+def test_a_mask_names_the_scan_it_was_made_from() -> None:
+    ct = series("ct", "CT 2", CHEST)
+    mask = replace(series("m", "SEG 1, Liver (of CT 2)", CHEST), kind="labels")
+    stray = replace(series("s", "SEG 1, Liver (of CT 3)", CHEST), kind="labels")
+    found = Found(Path("x"), (ct, mask, stray))
+    assert scan_under(found, mask) is ct
+    assert scan_under(found, stray) is None and scan_under(found, ct) is None
+    twice = replace(found, items=(ct, replace(ct, id="other"), mask))
+    assert scan_under(twice, mask) is None, "which of two is never guessed"
+    elsewhere = replace(CHEST, uid="9", person=Person("Else^Some", "7"))
+    assert scan_under(Found(Path("x"), (replace(ct, study=elsewhere), mask)), mask) is None
+
+
+def test_files_left_out_are_counted_whole() -> None:
+    skipped = (("a", "a text file"), ("b", "a text file"), ("and 1,010 more", "a text file"))
+    assert skipped_words(skipped) == "1,012 files left out: a text file"
+    assert skipped_lines(skipped, hidden=True) == ["1012 x a text file"]
 
 
 def test_one_scan_opens_by_itself_beside_masks_and_reports() -> None:

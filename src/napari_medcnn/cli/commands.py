@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from napari_medcnn.core.events import Cancel
 from napari_medcnn.errors import InputError, MissingExtraError
 from napari_medcnn.evaluation.report import GateDecision, Report
 from napari_medcnn.io.dataset import read_dataset
-from napari_medcnn.io.found import Found
+from napari_medcnn.io.found import Found, files_of
 from napari_medcnn.io.save import save_json
 from napari_medcnn.verbs import convert, demo, doctor, engines, evaluate, gate, info, train
 from napari_medcnn.verbs.consent_flags import ASKED
 from napari_medcnn.verbs.train_config import read_train_config
 
 GATE_SPLIT = "gate"
+#: So many skipped files are named each; of more with one reason only the first.
+_NAMED = 8
 __all__ = [
     "open_window", "run_convert", "run_evaluate", "run_predict", "run_train", "show_demo", "show_doctor", "show_info",
     "show_models",
@@ -80,9 +83,24 @@ def show_info(args: argparse.Namespace) -> int:
     else:
         told = zip(info.to_json(found)["items"], found.items, strict=True)
         say("\n".join(_item_words(words, item.title) for words, item in told) or "No image in it.")
-    for name, reason in found.skipped:
-        complain(f"skipped: {name}: {reason}")
+    for words in _skipped_words(found.skipped):
+        complain(f"skipped: {words}")
     return 0
+
+
+def _skipped_words(skipped: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one line a file; of many that share a reason the first and how many (the window names each)."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        by_reason.setdefault(reason, []).append(name)
+    lines = []
+    for reason, names in by_reason.items():
+        count = sum(files_of(name) for name in names)
+        if count > _NAMED:
+            lines.append(f"{count:,} files (first: {names[0]}): {reason}")
+        else:
+            lines += [f"{name}: {reason}" for name in names]
+    return lines
 
 
 def _item_words(item: dict[str, Any], title: str) -> str:

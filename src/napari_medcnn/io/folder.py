@@ -242,10 +242,10 @@ class _Scan:
     def _nothing(self, files: int) -> InputError:
         root, entries = self._roots[0], self._skips.entries()
         first = f"; {entries[0][0]}: {entries[0][1]}" if entries else ""
+        count = max(files, self._skips.count)
         where = "here" if len(self._roots) > 1 else "in this folder" if root.is_dir() else "in what it lists"
-        return InputError(
-            f"{shown(root)}: no image {where} ({max(files, self._skips.count)} other files{plain(first, 160)}); {READS}"
-        )
+        others = "1 other file" if count == 1 else f"{count:,} other files"
+        return InputError(f"{shown(root)}: no image {where} ({others}{plain(first, 160)}); {READS}")
 
 
 def _archive(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -126,6 +127,12 @@ class Found:
         more = f"; and {len(self.items) - 12} more" if len(self.items) > 12 else ""
         problem = "several images" if item_id is None else f"no image {plain(item_id)!r}"
         raise InputError(f"{shown(self.path)}: {problem} here; choose one: {listed}{more}")
+
+
+def files_of(name: str) -> int:
+    """Return how many files an entry of `Found.skipped` stands for: 1, or those of its "and 12 more"."""
+    more = re.fullmatch(r"and ([\d,]+) more", name)
+    return int(more[1].replace(",", "")) if more else 1
 
 
 def plain(text: object, limit: int = 80) -> str:

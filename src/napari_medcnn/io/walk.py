@@ -42,8 +42,8 @@ class Skips:
         self._counts: dict[str, int] = {}
 
     def add(self, name: str, reason: str) -> None:
-        """Leave out `name`; both are cut to plain text."""
-        reason = plain(reason, 400)
+        """Leave out `name`; both are cut to plain text, and the name is not said twice."""
+        reason = plain(reason.removeprefix(f"{Path(name).name}: "), 400)
         if reason not in self._counts and len(self._counts) >= _REASONS:
             reason = "other reasons, not listed; open the file alone to see why"
         self._counts[reason] = self._counts.get(reason, 0) + 1

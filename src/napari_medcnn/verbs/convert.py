@@ -20,6 +20,9 @@ from napari_medcnn.verbs.names import provenance_path
 from napari_medcnn.verbs.save import SaveRequest, write
 from napari_medcnn.verbs.scan_record import scan_record, voxel_sha256
 
+#: So many of several items are listed where one has to be chosen.
+_LISTED = 8
+
 
 @dataclass(frozen=True)
 class ConvertRequest:
@@ -52,8 +55,11 @@ def run(request: ConvertRequest, cancel: Cancel) -> Events:
     yield Progress(None, f"Looking at {source.name}")
     found: Found = yield from stoppable(scan_steps([source]), cancel)
     if request.item is None and len(found.items) > 1:
-        listed = "; ".join(f"{i.id} ({i.kind}, {' x '.join(map(str, i.shape))})" for i in found.items)
-        raise InputError(f"{source}: holds {len(found.items)} items, choose one with --item: {listed}")
+        shapes = ((i, " x ".join(map(str, i.shape)) or "does not open") for i in found.items[:_LISTED])
+        listed = "; ".join(f"{i.id} ({i.title if i.title not in i.id else i.kind}, {shape})" for i, shape in shapes)
+        more = len(found.items) - _LISTED
+        rest = f"; and {more} more (medcnn info lists them all)" if more > 0 else ""
+        raise InputError(f"{source}: holds {len(found.items)} items, choose one with --item: {listed}{rest}")
     yield Progress(None, f"Reading {source.name}")
     value: Volume | LabelMap = yield from _without_preview(
         stoppable(found_steps(found, found.item(request.item), request.consent), cancel)

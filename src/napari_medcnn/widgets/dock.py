@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ class MedcnnDock(QWidget):
 
     def __init__(self, napari_viewer: Any, launch: Launch | None = None) -> None:
         super().__init__()
+        # napari quiets this itself, but not while a thread of ours changes the filters, and then it is a pop-up.
+        warnings.filterwarnings("ignore", message="Conversion from CIE-LAB", category=UserWarning)
         self.setObjectName("MedCNN")
         self.setAcceptDrops(True)
         self.viewer = napari_viewer

@@ -127,7 +127,9 @@ class Elided(QLabel):
 
     def _fit(self) -> None:
         metrics = QFontMetrics(self.font())
-        self.setText(metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(20, self.width())))
+        self.setText(
+            metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(20, self.contentsRect().width() - 4))
+        )
 
 
 def as_tip(words: str) -> str:

@@ -25,7 +25,7 @@ def size_words(volume: Volume) -> str:
     if volume.frames > 1:
         words += f", {volume.frames} {_STEPS.get(volume.frame_name, 'steps')}"
     if volume.channels > 1:
-        words += f", {volume.channels} channels"
+        words += ", colour" if volume.channels == 3 else f", {volume.channels} channels"
     return words
 
 

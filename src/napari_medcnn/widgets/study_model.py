@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_medcnn.io.found import Found, Item, Person, Study, plain
+from napari_medcnn.io.found import Found, Item, Person, Study, files_of, plain
 
 #: What a row can be; each has a word and a sign of its own, never a colour alone.
 RowKind = Literal["scan", "mask", "refused"]
@@ -200,15 +200,18 @@ def skipped_words(skipped: Sequence[tuple[str, str]]) -> str:
     """Return how many files were left out, and why if there is one reason; "" for none."""
     if not skipped:
         return ""
-    files = "1 file" if len(skipped) == 1 else f"{len(skipped):,} files"
+    count = sum(files_of(name) for name, _ in skipped)
+    files = "1 file" if count == 1 else f"{count:,} files"
     reasons = {plain(reason, 60) for _, reason in skipped}
     return f"{files} left out: {reasons.pop()}" if len(reasons) == 1 else f"{files} left out"
 
 
 def skipped_lines(skipped: Sequence[tuple[str, str]], hidden: bool, clean: Clean = str) -> list[str]:
     """Return how often each reason holds, the commonest first, then each file; names of files only if not hidden."""
-    reasons = Counter(plain(clean(reason), 200) for _, reason in skipped).most_common()
-    lines = [f"{count} x {reason}" for reason, count in reasons]
+    reasons: Counter[str] = Counter()
+    for name, reason in skipped:
+        reasons[plain(clean(reason), 200)] += files_of(name)
+    lines = [f"{count} x {reason}" for reason, count in reasons.most_common()]
     return lines if hidden else [*lines, "", *(f"{name}: {reason}" for name, reason in skipped)]
 
 

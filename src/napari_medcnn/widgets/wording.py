@@ -44,7 +44,8 @@ def frame_words(scan: Volume | None, index: int) -> str:
     if scan is None or not 0 <= index < len(scan.frame_values):
         return ""
     unit = f" {scan.frame_unit}" if scan.frame_unit else ""
-    return f"{scan.frame_name or 'step'} = {scan.frame_values[index]:g}{unit}"
+    value = scan.frame_values[index]
+    return f"{scan.frame_name or 'step'} = {value:{'.4g' if abs(value) < 1000 else 'g'}}{unit}"
 
 
 def sides_words(scan: Volume) -> str:
@@ -52,7 +53,7 @@ def sides_words(scan: Volume) -> str:
     where = scan.patient_orientation
     words = f"right edge: {where[0]}, lower edge: {where[1]}" if len(where) == 2 else SIDES_UNKNOWN
     side = {"L": "left", "R": "right", "B": "both sides"}.get(scan.laterality, "")
-    return f"{words}; {side}" if side else words
+    return f"{words}; body side: {side}" if side else words
 
 
 def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
