@@ -22,13 +22,13 @@ from cases import REPOSITORY, SHARED_DATA
 from dicom_files import write_image
 from dicom_streams import J2K, JLS, RLE, ROOT, encodings, even, fragmented, grey, j2k, jls, pixels, rle, write_encoded
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
-from napari_medcnn.io.dicom.codecs import decode_frame
-from napari_medcnn.io.dicom.codestream import jpeg_facts
-from napari_medcnn.io.dicom.colour import rgb_from_ybr
 from napari_medcnn.io.dicom.decode import plane_into, read_planes
 from napari_medcnn.io.dicom.facts import Frame, Header, Stored
 from napari_medcnn.io.dicom.headers import read_header
-from napari_medcnn.io.dicom.pixelfile import opened
+from napari_medcnn.io.dicom.pixels.codecs import decode_frame
+from napari_medcnn.io.dicom.pixels.codestream import jpeg_facts
+from napari_medcnn.io.dicom.pixels.colour import rgb_from_ybr
+from napari_medcnn.io.dicom.pixels.pixelfile import opened
 
 DATA = Path(__file__).parent.parent / "data" / "htj2k"
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from dicom_files import MR, write_image
-from napari_medcnn.io.dicom.csa import csa_values, slice_positions
 from napari_medcnn.io.dicom.gate import sort_series
+from napari_medcnn.io.dicom.header.csa import csa_values, slice_positions
 from napari_medcnn.io.dicom.headers import read_header
 
 TURN = Rotation.from_euler("xyz", [12, -7, 20], degrees=True).as_matrix()

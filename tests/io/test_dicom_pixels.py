@@ -22,7 +22,7 @@ from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io.dicom.decode import plane_into, read_planes
 from napari_medcnn.io.dicom.facts import Frame
 from napari_medcnn.io.dicom.headers import read_header
-from napari_medcnn.io.dicom.pixelfile import opened
+from napari_medcnn.io.dicom.pixels.pixelfile import opened
 
 ZOO = (
     "zoo-12bit", "zoo-charset", "zoo-ct-tilt", "zoo-dicom-seg", "zoo-dicom2nifti", "zoo-fodicom-bugs",

@@ -24,9 +24,9 @@ from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.headers import read_header
+from napari_medcnn.io.dicom.masks.seg_layers import layers_of
+from napari_medcnn.io.dicom.masks.seg_names import lab_to_rgb
 from napari_medcnn.io.dicom.seg import inspect_seg, read_seg, referenced_series
-from napari_medcnn.io.dicom.seg_layers import layers_of
-from napari_medcnn.io.dicom.seg_names import lab_to_rgb
 from seg_files import OBLIQUE, SHAPE, grid, on, parts, read_mask, source_series, write_seg
 
 # --- binary ----------------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_a_syntax_that_nothing_reads_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_decoder_is_named(shared_data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = shared_data("zoo-pydicom-data/liver_j2k.dcm")
-    from napari_medcnn.io.dicom import seg_pixels
+    from napari_medcnn.io.dicom.masks import seg_pixels
 
     class Without:
         is_available = False

@@ -18,9 +18,9 @@ from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header, Part
 from napari_medcnn.io.dicom.headers import read_header
+from napari_medcnn.io.dicom.masks.structures_facts import structures_of
+from napari_medcnn.io.dicom.masks.structures_fill import filled
 from napari_medcnn.io.dicom.structures import inspect_structures, read_structures
-from napari_medcnn.io.dicom.structures_facts import structures_of
-from napari_medcnn.io.dicom.structures_fill import filled
 from structure_files import GRID, OBLIQUE, SPACING, over, part, square, world, write_structures
 
 # --- structure sets we write -----------------------------------------------------------------------------------------

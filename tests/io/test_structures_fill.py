@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon2mask
 
-from napari_medcnn.io.dicom.structures_fill import inside
+from napari_medcnn.io.dicom.masks.structures_fill import inside
 from structure_files import square
 
 # --- which pixels are inside -----------------------------------------------------------------------------------------

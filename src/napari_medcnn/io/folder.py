@@ -13,8 +13,8 @@ from typing import Any
 from napari_medcnn.core.events import Progress
 from napari_medcnn.errors import InputError, UnsupportedError
 from napari_medcnn.io.dicom.directory import listed_files
-from napari_medcnn.io.dicom.elements import text
 from napari_medcnn.io.dicom.facts import Header
+from napari_medcnn.io.dicom.header.elements import text
 from napari_medcnn.io.dicom.headers import header_from_json, header_to_json, open_dataset, person_of, read_header
 from napari_medcnn.io.dicom.index import HeaderIndex
 from napari_medcnn.io.dicom.items import Known, State, item_steps, state_of

@@ -14,8 +14,8 @@ from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import ConsentNeededError, GeometryError, UnsupportedError
 from napari_medcnn.io.dicom.decode import read_planes
 from napari_medcnn.io.dicom.facts import Part, Plane
-from napari_medcnn.io.dicom.fill import filled
-from napari_medcnn.io.dicom.meaning import Meaning, meaning_of
+from napari_medcnn.io.dicom.pixels.fill import filled
+from napari_medcnn.io.dicom.pixels.meaning import Meaning, meaning_of
 from napari_medcnn.io.straighten import even_slices, resample_affine, straight_grid
 
 Planes = tuple[tuple[Plane, ...], ...]

@@ -14,10 +14,10 @@ from pydicom.pixels import apply_modality_lut
 
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.dicom.colour import YBR, rgb_from_palette, rgb_from_ybr
-from napari_medcnn.io.dicom.elements import BROKEN
 from napari_medcnn.io.dicom.facts import Frame, Header
-from napari_medcnn.io.dicom.pixelfile import PixelFile, opened
+from napari_medcnn.io.dicom.header.elements import BROKEN
+from napari_medcnn.io.dicom.pixels.colour import YBR, rgb_from_palette, rgb_from_ybr
+from napari_medcnn.io.dicom.pixels.pixelfile import PixelFile, opened
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import check_memory, rescaled
 

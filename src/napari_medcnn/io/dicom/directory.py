@@ -11,7 +11,7 @@ from typing import Any
 import pydicom
 
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.dicom.elements import BROKEN
+from napari_medcnn.io.dicom.header.elements import BROKEN
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.walk import FileAt, Skips, inside
 

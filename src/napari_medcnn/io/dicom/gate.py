@@ -17,15 +17,15 @@ from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.errors import GeometryError
-from napari_medcnn.io.dicom.arrangement import Arrangement
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
-from napari_medcnn.io.dicom.films import flat_parts, is_slide, odd_part, sheet_part, title_of
-from napari_medcnn.io.dicom.kinds import PROJECTIONS
-from napari_medcnn.io.dicom.moments import arrange
-from napari_medcnn.io.dicom.places import FAR_STEPS, Places, places_of
-from napari_medcnn.io.dicom.split import Bundle, bundles_of, divide, image_type, is_colour, one_study_each
-from napari_medcnn.io.dicom.stack_grid import grid_of
-from napari_medcnn.io.dicom.timing import Timing, timing_of
+from napari_medcnn.io.dicom.header.kinds import PROJECTIONS
+from napari_medcnn.io.dicom.sorting.arrangement import Arrangement
+from napari_medcnn.io.dicom.sorting.films import flat_parts, is_slide, odd_part, sheet_part, title_of
+from napari_medcnn.io.dicom.sorting.moments import arrange
+from napari_medcnn.io.dicom.sorting.places import FAR_STEPS, Places, places_of
+from napari_medcnn.io.dicom.sorting.split import Bundle, bundles_of, divide, image_type, is_colour, one_study_each
+from napari_medcnn.io.dicom.sorting.stack_grid import grid_of
+from napari_medcnn.io.dicom.sorting.timing import Timing, timing_of
 
 _THICKER = 0.02  # share by which slices may be thicker or thinner than their step before it is said
 _MOST_BLOCKS = 20

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO
 import pydicom
 
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.dicom import frames as planes
-from napari_medcnn.io.dicom.elements import (
+from napari_medcnn.io.dicom.facts import Frame, Header, Stored
+from napari_medcnn.io.dicom.header import frames as planes
+from napari_medcnn.io.dicom.header.elements import (
     BROKEN,
     Elements,
     clock,
@@ -29,12 +30,11 @@ from napari_medcnn.io.dicom.elements import (
     texts,
     whole,
 )  # fmt: skip
-from napari_medcnn.io.dicom.facts import Frame, Header, Stored
-from napari_medcnn.io.dicom.functional import functional_frames
-from napari_medcnn.io.dicom.kinds import PROJECTIONS, kind_of, video_of, words_for
-from napari_medcnn.io.dicom.located import located
-from napari_medcnn.io.dicom.mosaic import is_mosaic, mosaic_frames
-from napari_medcnn.io.dicom.values import further_facts
+from napari_medcnn.io.dicom.header.functional import functional_frames
+from napari_medcnn.io.dicom.header.kinds import PROJECTIONS, kind_of, video_of, words_for
+from napari_medcnn.io.dicom.header.located import located
+from napari_medcnn.io.dicom.header.mosaic import is_mosaic, mosaic_frames
+from napari_medcnn.io.dicom.header.values import further_facts
 from napari_medcnn.io.found import Person, plain, shown
 
 #: One of these is in every DICOM file; pydicom, told to be lenient, reads anything.

@@ -219,7 +219,7 @@ def _code_mark() -> str:
     folder = Path(__file__).parent
     marks: list[object] = [__version__]
     with suppress(OSError):
-        for file in (*sorted(folder.glob("*.py")), folder.parent / "sniff.py"):
+        for file in (*sorted(folder.rglob("*.py")), folder.parent / "sniff.py"):
             there = file.stat()
             marks.append((file.name, there.st_size, there.st_mtime_ns))
     return hashlib.blake2b(repr(marks).encode(), digest_size=16).hexdigest()

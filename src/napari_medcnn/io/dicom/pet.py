@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from napari_medcnn.io.dicom.elements import seconds
 from napari_medcnn.io.dicom.facts import Header
+from napari_medcnn.io.dicom.header.elements import seconds
 
 _DAY_S = 86400.0
 #: An injection whose time of day lies after the scan's is taken for the evening before if it is then this recent.

@@ -18,13 +18,13 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header
-from napari_medcnn.io.dicom.seg_facts import Segmentation, facts_of, series_named
-from napari_medcnn.io.dicom.seg_grid import Placed, placed
-from napari_medcnn.io.dicom.seg_items import base_of, chosen, common, layer_items, refused_item, title_of
-from napari_medcnn.io.dicom.seg_layers import Overlaps, layers_of
-from napari_medcnn.io.dicom.seg_names import label_set
-from napari_medcnn.io.dicom.seg_onto import grid_on, on_reference
-from napari_medcnn.io.dicom.seg_pixels import Frames, check_readable, opened
+from napari_medcnn.io.dicom.masks.seg_facts import Segmentation, facts_of, series_named
+from napari_medcnn.io.dicom.masks.seg_grid import Placed, placed
+from napari_medcnn.io.dicom.masks.seg_items import base_of, chosen, common, layer_items, refused_item, title_of
+from napari_medcnn.io.dicom.masks.seg_layers import Overlaps, layers_of
+from napari_medcnn.io.dicom.masks.seg_names import label_set
+from napari_medcnn.io.dicom.masks.seg_onto import grid_on, on_reference
+from napari_medcnn.io.dicom.masks.seg_pixels import Frames, check_readable, opened
 from napari_medcnn.io.found import Item, shown
 from napari_medcnn.io.payload import check_memory
 

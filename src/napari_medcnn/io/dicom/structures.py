@@ -13,11 +13,11 @@ from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.facts import Header, Part
-from napari_medcnn.io.dicom.seg_items import chosen, layer_items, refused_item, title_of
-from napari_medcnn.io.dicom.seg_layers import Overlaps, layers_of
-from napari_medcnn.io.dicom.seg_names import label_set
-from napari_medcnn.io.dicom.structures_facts import Region, Structures, structures_of
-from napari_medcnn.io.dicom.structures_fill import Filled, Patch, filled
+from napari_medcnn.io.dicom.masks.seg_items import chosen, layer_items, refused_item, title_of
+from napari_medcnn.io.dicom.masks.seg_layers import Overlaps, layers_of
+from napari_medcnn.io.dicom.masks.seg_names import label_set
+from napari_medcnn.io.dicom.masks.structures_facts import Region, Structures, structures_of
+from napari_medcnn.io.dicom.masks.structures_fill import Filled, Patch, filled
 from napari_medcnn.io.found import Item, plain, shown
 from napari_medcnn.io.payload import check_memory
 

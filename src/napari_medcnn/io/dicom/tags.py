@@ -15,7 +15,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import BaseTag
 
 from napari_medcnn.errors import InputError
-from napari_medcnn.io.dicom.elements import BROKEN
+from napari_medcnn.io.dicom.header.elements import BROKEN
 from napari_medcnn.io.found import plain, shown
 
 _LONGEST = 160

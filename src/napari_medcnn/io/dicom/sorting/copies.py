@@ -10,8 +10,8 @@ import pydicom
 
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom.decode import read_planes
-from napari_medcnn.io.dicom.elements import BROKEN
 from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.header.elements import BROKEN
 
 
 def same_pixels(one: Plane, other: Plane) -> bool:

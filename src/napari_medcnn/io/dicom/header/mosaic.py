@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_medcnn.io.dicom.csa import csa_values, slice_positions
-from napari_medcnn.io.dicom.elements import Key, number, private, raw_bytes
 from napari_medcnn.io.dicom.facts import Frame, Stored
+from napari_medcnn.io.dicom.header.csa import csa_values, slice_positions
+from napari_medcnn.io.dicom.header.elements import Key, number, private, raw_bytes
 
 _CREATOR = "SIEMENS CSA HEADER"
 _IMAGE = frozenset({"NumberOfImagesInMosaic", "SliceNormalVector"})

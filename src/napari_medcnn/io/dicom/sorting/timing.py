@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_medcnn.io.dicom.arrangement import Axis
 from napari_medcnn.io.dicom.facts import Header, Plane
+from napari_medcnn.io.dicom.sorting.arrangement import Axis
 
 Times = Sequence[Sequence[Plane]]
 _DAY_S = 86400.0

@@ -16,10 +16,10 @@ from pydicom.uid import UID
 
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
-from napari_medcnn.io.dicom.elements import BROKEN
 from napari_medcnn.io.dicom.facts import Header, Stored
+from napari_medcnn.io.dicom.header.elements import BROKEN
 from napari_medcnn.io.dicom.headers import open_dataset
-from napari_medcnn.io.dicom.rle import decode_rle
+from napari_medcnn.io.dicom.pixels.rle import decode_rle
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import incomplete
 

@@ -17,12 +17,12 @@ from pydicom.uid import UID, UID_dictionary
 
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
-from napari_medcnn.io.dicom.codec_itk import decode_itk
-from napari_medcnn.io.dicom.codestream import Codestream, j2k_facts, jpeg_facts
-from napari_medcnn.io.dicom.encapsulated import check_end
 from napari_medcnn.io.dicom.facts import Stored
-from napari_medcnn.io.dicom.native import as_declared, frame_length, native_samples, shifts
-from napari_medcnn.io.dicom.rle import decode_rle
+from napari_medcnn.io.dicom.pixels.codec_itk import decode_itk
+from napari_medcnn.io.dicom.pixels.codestream import Codestream, j2k_facts, jpeg_facts
+from napari_medcnn.io.dicom.pixels.encapsulated import check_end
+from napari_medcnn.io.dicom.pixels.native import as_declared, frame_length, native_samples, shifts
+from napari_medcnn.io.dicom.pixels.rle import decode_rle
 from napari_medcnn.io.found import plain, shown
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_medcnn.io.dicom.elements import (
+from napari_medcnn.io.dicom.facts import Frame, Vector
+from napari_medcnn.io.dicom.header.elements import (
     date,
     finite,
     first_item,
@@ -27,8 +28,7 @@ from napari_medcnn.io.dicom.elements import (
     texts,
     whole,
 )  # fmt: skip
-from napari_medcnn.io.dicom.facts import Frame, Vector
-from napari_medcnn.io.dicom.kinds import RT_DOSE
+from napari_medcnn.io.dicom.header.kinds import RT_DOSE
 
 _DAY_S = 86400.0
 _ABSOLUTE_MM, _UPRIGHT = 0.05, 0.999  # rounding of a dose grid's own z, and how nearly axial its planes are

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from napari_medcnn.io.dicom.arrangement import Arrangement, Numbers
-from napari_medcnn.io.dicom.copies import same_pixels
 from napari_medcnn.io.dicom.facts import Header, Plane
+from napari_medcnn.io.dicom.sorting.arrangement import Arrangement, Numbers
+from napari_medcnn.io.dicom.sorting.copies import same_pixels
 
 
 def without_same_files(planes: list[Plane], of: Numbers) -> tuple[list[Plane], Numbers, tuple[Plane, ...]]:

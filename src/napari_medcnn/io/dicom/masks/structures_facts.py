@@ -13,10 +13,10 @@ from pydicom.dataelem import RawDataElement
 from napari_medcnn.core.geometry import Float
 from napari_medcnn.core.labels import Colour
 from napari_medcnn.errors import IncompleteFileError, InputError
-from napari_medcnn.io.dicom.elements import BROKEN, first_item, has, items, numbers, text, whole
 from napari_medcnn.io.dicom.facts import Header
+from napari_medcnn.io.dicom.header.elements import BROKEN, first_item, has, items, numbers, text, whole
 from napari_medcnn.io.dicom.headers import open_dataset
-from napari_medcnn.io.dicom.seg_names import Segment, code_of
+from napari_medcnn.io.dicom.masks.seg_names import Segment, code_of
 from napari_medcnn.io.found import plain, shown
 
 _UNDEFINED = 0xFFFFFFFF

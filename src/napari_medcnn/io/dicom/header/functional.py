@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from napari_medcnn.io.dicom import frames as planes
-from napari_medcnn.io.dicom.elements import (
+from napari_medcnn.io.dicom.facts import Frame
+from napari_medcnn.io.dicom.header import frames as planes
+from napari_medcnn.io.dicom.header.elements import (
     finite,
     first_item,
     items,
@@ -17,7 +18,6 @@ from napari_medcnn.io.dicom.elements import (
     text,
     texts,
 )  # fmt: skip
-from napari_medcnn.io.dicom.facts import Frame
 
 #: (group, keyword, name in `Frame.moment`) of numbers that tell frames at one place apart.
 _NUMBERS = (

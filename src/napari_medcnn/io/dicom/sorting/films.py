@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.volume import Axes
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
-from napari_medcnn.io.dicom.kinds import PROJECTIONS, SLIDE
-from napari_medcnn.io.dicom.split import is_colour
-from napari_medcnn.io.dicom.stack_grid import flat_geometry, spacing_words
-from napari_medcnn.io.dicom.timing import Timing, cine_of
+from napari_medcnn.io.dicom.header.kinds import PROJECTIONS, SLIDE
+from napari_medcnn.io.dicom.sorting.split import is_colour
+from napari_medcnn.io.dicom.sorting.stack_grid import flat_geometry, spacing_words
+from napari_medcnn.io.dicom.sorting.timing import Timing, cine_of
 
 _CENTIMETRES = 3  # code of the physical unit of an ultrasound region (PS3.3 C.8.5.5.1.15)
 _CROSS_SECTIONS = ("CT", "MR", "PT", "RTDOSE")

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_medcnn.io.dicom.arrangement import (
+from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.sorting.arrangement import (
     AXES,
     Arrangement,
     Axis,
@@ -23,9 +24,8 @@ from napari_medcnn.io.dicom.arrangement import (
     sortable,
     stated,
 )  # fmt: skip
-from napari_medcnn.io.dicom.conflicts import dropped_words, with_conflicts, without_same_files
-from napari_medcnn.io.dicom.facts import Plane
-from napari_medcnn.io.dicom.ranks import ranked, swept
+from napari_medcnn.io.dicom.sorting.conflicts import dropped_words, with_conflicts, without_same_files
+from napari_medcnn.io.dicom.sorting.ranks import ranked, swept
 
 _SHOWN = 3
 

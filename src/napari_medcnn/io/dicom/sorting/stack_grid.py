@@ -14,7 +14,7 @@ import numpy as np
 from napari_medcnn.core.consent import Report
 from napari_medcnn.core.geometry import Float, Geometry
 from napari_medcnn.io.dicom.facts import Header, Plane
-from napari_medcnn.io.dicom.places import SHIFT_PIXELS, Places, rounded_mm
+from napari_medcnn.io.dicom.sorting.places import SHIFT_PIXELS, Places, rounded_mm
 
 _RELATIVE_GAP = 0.01
 _OFF_STEPS = 0.1

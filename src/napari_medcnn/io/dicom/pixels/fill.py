@@ -22,7 +22,7 @@ from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import UnsupportedError
 from napari_medcnn.io.dicom.decode import plane, plane_into
 from napari_medcnn.io.dicom.facts import Frame, Header, Plane
-from napari_medcnn.io.dicom.pixelfile import opened
+from napari_medcnn.io.dicom.pixels.pixelfile import opened
 from napari_medcnn.io.found import shown
 from napari_medcnn.io.payload import check_memory
 

@@ -9,7 +9,7 @@ import numpy as np
 from napari_medcnn.core.geometry import Array, Float, Geometry
 from napari_medcnn.core.placing import PLACE_TOLERANCE
 from napari_medcnn.errors import GeometryError, InputError, UnsupportedError
-from napari_medcnn.io.dicom.seg_facts import SegFrame, Segmentation
+from napari_medcnn.io.dicom.masks.seg_facts import SegFrame, Segmentation
 from napari_medcnn.io.found import shown
 
 #: Largest deviation of a frame from its place on the grid, as a share of the distance of planes and, sideways, of a

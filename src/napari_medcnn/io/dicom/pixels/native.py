@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from napari_medcnn.core.geometry import Array
-from napari_medcnn.io.dicom.colour import expanded_422
 from napari_medcnn.io.dicom.facts import Stored
+from napari_medcnn.io.dicom.pixels.colour import expanded_422
 
 
 def frame_length(stored: Stored) -> int:

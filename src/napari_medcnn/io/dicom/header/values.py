@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from napari_medcnn.io.dicom.elements import first_item, items, number, numbers, private, text, texts
+from napari_medcnn.io.dicom.header.elements import first_item, items, number, numbers, private, text, texts
 
 _TEXTS = (
     "Units", "DecayCorrection", "SUVType", "CountsSource", "DoseUnits", "DoseType", "DoseSummationType",

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_medcnn.io.dicom.arrangement import AXES, BY_TIME, Arrangement, Numbers, other_ranges
-from napari_medcnn.io.dicom.copies import same_pixels
 from napari_medcnn.io.dicom.facts import Plane
+from napari_medcnn.io.dicom.sorting.arrangement import AXES, BY_TIME, Arrangement, Numbers, other_ranges
+from napari_medcnn.io.dicom.sorting.copies import same_pixels
 
 _GRADIENT = "DiffusionGradientOrientation"
 _BY_TRIGGER = next(axis for axis in AXES if axis.key == "TriggerTime")

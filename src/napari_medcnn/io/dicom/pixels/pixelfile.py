@@ -16,11 +16,11 @@ import pydicom
 
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import InputError, UnsupportedError
-from napari_medcnn.io.dicom.codecs import BIG, DEFLATED, NATIVE, check_syntax, decode_frame
-from napari_medcnn.io.dicom.elements import BROKEN
-from napari_medcnn.io.dicom.encapsulated import Span, frame_bytes, frame_spans
 from napari_medcnn.io.dicom.facts import Header, Stored
-from napari_medcnn.io.dicom.native import frame_length, native_samples, shifts
+from napari_medcnn.io.dicom.header.elements import BROKEN
+from napari_medcnn.io.dicom.pixels.codecs import BIG, DEFLATED, NATIVE, check_syntax, decode_frame
+from napari_medcnn.io.dicom.pixels.encapsulated import Span, frame_bytes, frame_spans
+from napari_medcnn.io.dicom.pixels.native import frame_length, native_samples, shifts
 from napari_medcnn.io.found import plain, shown
 from napari_medcnn.io.payload import incomplete
 

@@ -12,10 +12,10 @@ import numpy as np
 import pydicom
 
 from napari_medcnn.errors import InputError, UnsupportedError
-from napari_medcnn.io.dicom.elements import BROKEN, finite, first_item, has, items, pair, positive, text, whole
 from napari_medcnn.io.dicom.facts import Header, Vector
+from napari_medcnn.io.dicom.header.elements import BROKEN, finite, first_item, has, items, pair, positive, text, whole
 from napari_medcnn.io.dicom.headers import open_dataset
-from napari_medcnn.io.dicom.seg_names import Segment, segment_of
+from napari_medcnn.io.dicom.masks.seg_names import Segment, segment_of
 from napari_medcnn.io.found import plain, shown
 
 Manner = Literal["BINARY", "FRACTIONAL", "LABELMAP"]

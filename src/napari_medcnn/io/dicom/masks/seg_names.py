@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_medcnn.core.labels import Colour, Label, LabelSet, default_colour
-from napari_medcnn.io.dicom.elements import first_item, numbers, text, whole
+from napari_medcnn.io.dicom.header.elements import first_item, numbers, text, whole
 from napari_medcnn.io.found import plain
 
 #: White of sRGB (IEC 61966-2-1: D65, two-degree observer); CIE 15 for the formula of L*a*b*.

@@ -9,7 +9,7 @@ from typing import Any
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.dicom import pet
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
-from napari_medcnn.io.dicom.pixelfile import opened
+from napari_medcnn.io.dicom.pixels.pixelfile import opened
 
 Windows = tuple[tuple[str, float, float], ...]
 

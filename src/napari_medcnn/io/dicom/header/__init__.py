@@ -1,0 +1,1 @@
+"""Reading one header: elements, kinds of objects, frames, vendors' private parts."""

@@ -1,0 +1,1 @@
+"""Segmentations and contours: frames and polygons as masks on a grid."""

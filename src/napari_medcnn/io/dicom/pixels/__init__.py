@@ -1,0 +1,1 @@
+"""Pixels of one file as numbers, and planes as a volume."""

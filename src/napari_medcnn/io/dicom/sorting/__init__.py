@@ -1,0 +1,1 @@
+"""Sorting one series: what belongs together, where it lies, and when."""
