@@ -129,3 +129,21 @@ def test_nothing_of_a_person_in_anything_written_row_60(
     for path in written:
         content = path.read_bytes()
         clean((gzip.decompress(content) if path.suffix == ".gz" else content).decode("latin-1"), path.name)
+
+
+def test_long_lists_are_short_and_name_the_way_on(tmp_path: Path, medcnn) -> None:
+    for number in range(12):
+        write_series(tmp_path / "in" / str(number), VOXELS, tags={"SeriesInstanceUID": uid(f"s{number}")})
+        (tmp_path / "in" / f"note{number}.txt").write_text("words")
+    ran = medcnn("convert", tmp_path / "in", tmp_path / "out.nii.gz")
+    assert ran.code == 1 and "holds 12 items, choose one with --item" in ran.err
+    assert ran.err.rstrip().endswith("and 4 more (medcnn info lists them all)")
+    told = [line for line in medcnn("info", tmp_path / "in").err.splitlines() if "skipped" in line]
+    assert told == ["medcnn: skipped: 12 files (first: note0.txt): a text file"]
+
+
+def test_a_skipped_file_is_named_once(tmp_path: Path, medcnn) -> None:
+    write_series(tmp_path / "in", VOXELS)
+    (tmp_path / "in" / "empty.dcm").write_bytes(b"")
+    ran = medcnn("info", tmp_path / "in")
+    assert ran.err.count("empty.dcm") == 1 and "the file is empty" in ran.err

@@ -238,6 +238,26 @@ def test_the_tree_fills_its_tab_and_no_question_outlives_its_list(desk, export: 
     assert not dock.scan.notices.isVisible() and not dock.scan.notices.answer_buttons()
 
 
+def test_a_mask_that_is_opened_alone_brings_its_own_scan(desk, export: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    from seg_files import source_series, write_seg
+
+    own = {f"{level}UID": uid(level, "masked") for level in ("StudyInstance", "SeriesInstance", "FrameOfReference")}
+    sources = source_series(tmp_path / "ct", (3, 8, 10), tags={**own, "SeriesDescription": "Abdomen"})
+    pixels = np.zeros((3, 8, 10), np.uint8)
+    pixels[1, 2:5, 3:7] = 1
+    write_seg(tmp_path / "seg.dcm", sources, pixels, "BINARY")
+    drop(desk, [tmp_path, export])
+    settled(desk)
+    click(desk, "Thorax", double=True)
+    opened(desk, "Thorax")
+    click(desk, "Mask", double=True)
+    desk.until(lambda: desk.dock.layers.mask is not None)
+    settled(desk)
+    assert "Abdomen" in desk.dock.session.scan.name and desk.dock.session.scan.array.shape == (3, 8, 10)
+    assert np.count_nonzero(desk.dock.layers.mask.data) == 12
+
+
 def test_a_drop_reaches_the_dock_wherever_it_lands(desk) -> None:
     assert [w for w in desk.dock.findChildren(QWidget) if w.acceptDrops()] == []
     assert desk.dock.acceptDrops()
