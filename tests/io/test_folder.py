@@ -28,6 +28,7 @@ from napari_medcnn.io import sniff as sniff_module
 from napari_medcnn.io.folder import scan_steps
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.read import inspect, read, read_found
+from napari_medcnn.io.walk import Skips
 
 VOXELS = np.random.default_rng(3).integers(-1000, 2000, (4, 6, 5)).astype(np.int16)
 
@@ -227,13 +228,22 @@ def test_many_left_out_for_one_reason_are_counted(tmp_path: Path) -> None:
     assert len(texts) == 41 and texts[-1][0] == "and 60 more"
 
 
-def test_a_thousand_different_reasons_are_not_all_told(tmp_path: Path) -> None:
+def test_one_reason_of_many_files_is_told_for_a_few_and_names_are_not_said_twice(tmp_path: Path) -> None:
     write_series(tmp_path, VOXELS)
-    for n in range(400):
+    for n in range(100):
         (tmp_path / f"cut{n}.nii").write_bytes(b"")
     found = scan(tmp_path)
-    assert len(found.skipped) == 300 + 41
-    assert found.skipped[-1][0] == "and 60 more" and "other reasons" in found.skipped[-1][1]
+    assert len(found.skipped) == 41 and found.skipped[-1][0] == "and 60 more"
+    assert found.skipped[0] == ("cut0.nii", "the file is empty (0 bytes); copy it again from its source")
+
+
+def test_a_thousand_different_reasons_are_not_all_told() -> None:
+    skips = Skips()
+    for n in range(400):
+        skips.add(f"cut{n}.nii", f"{n} of 1000 bytes")
+    left = skips.entries()
+    assert len(left) == 300 + 41 and skips.count == 400
+    assert left[-1][0] == "and 60 more" and "other reasons" in left[-1][1]
 
 
 def test_row_34_progress_comes_at_most_ten_times_a_second_and_closing_stops(tmp_path: Path) -> None:
