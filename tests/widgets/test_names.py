@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel, QWidget
@@ -96,3 +97,16 @@ def test_names_of_scans_beside_and_of_channels_are_hidden_as_well(desk, model_fo
     desk.click(dock.ai.run_all)
     desk.until(lambda: not dock.tasks.names())
     assert "2 of 2 done." in dock.ai.all_done.text() and leaks(desk) == []
+
+
+def test_a_layer_is_named_before_napari_hears_of_it(desk, tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.eye(4))
+    nibabel.save(image, tmp_path / "Mueller_Anna.nii.gz")
+    desk.dock.header.names.click()
+    heard: list[str] = []
+    desk.viewer.layers.events.inserted.connect(lambda event: heard.append(event.value.name))
+    desk.dock.open_path(tmp_path / "Mueller_Anna.nii.gz")
+    desk.until(lambda: desk.dock.session.scan is not None)
+    assert heard and not [name for name in heard if "Mueller" in name]
+    desk.dock.header.names.click()
+    desk.until(lambda: any("Mueller" in layer.name for layer in desk.viewer.layers))

@@ -318,10 +318,12 @@ class Layers(QObject):
     def _add(self, layer: Layer) -> Layer:
         layer.locked = True
         self._ours.append(layer)
-        self._viewer.add_layer(layer)
         self._names[id(layer)] = layer.name
-        if self._names_hidden:
+        if self._names_hidden:  # before napari knows it: its status bar keeps the name that it saw first
             self._show_name(layer)
+        self._viewer.add_layer(layer)
+        if not self._names_hidden:
+            self._names[id(layer)] = layer.name
         self._places[id(layer)] = {name: place_of(getattr(layer, name)) for name in _PLACED}
         layer.events.mode.connect(self._on_mode)
         for name in _PLACED:
