@@ -54,7 +54,7 @@ def read_header(path: Path) -> Header:
     notes = ["Left/right is not stated in a GIPL file, so it does not say where left is; no orientation is shown."]
     known = all(math.isfinite(s) and s > 0 for s in steps[:3])
     if not known:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are not given.")
     usable = [s if math.isfinite(s) and s > 0 else 1.0 for s in steps[:3]]
     grid = (depth, height, width)
     axes: Axes = "tzyx" if frames > 1 else "zyx"

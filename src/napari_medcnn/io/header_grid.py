@@ -82,7 +82,7 @@ class GridHeader:
         except GeometryError as error:
             raise ConsentNeededError(
                 f"{shown(self.path)}: its grid is sheared (axes up to {shear_deg(self.affine_lps):.2f}° from right "
-                "angles); open it with 'resample' to bring it onto a straight grid",
+                "angles); resampling brings it onto a straight grid",
                 asks="resample",
             ) from error
 

@@ -152,9 +152,9 @@ def _placement(
     steps += [math.nan] * (3 - len(steps))
     known = all(math.isfinite(s) and s > 0 for s in steps)
     if count == 2 and all(math.isfinite(s) and s > 0 for s in steps[:2]):
-        notes.append("A 2D image: its pixels have a size and no thickness, so volumes are off.")
+        notes.append("A 2D image: its pixels have a size and no thickness, so volumes are not given.")
     elif not known:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are not given.")
     steps = [s if math.isfinite(s) and s > 0 else 1.0 for s in steps]
     zyx = (steps[2], steps[1], steps[0])
     if count == 2 or matrix is None or len(matrix) != count * count:

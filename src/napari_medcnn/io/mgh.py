@@ -76,7 +76,7 @@ def _placement(
         return None, (1.0, 1.0, 1.0), False
     known = bool(np.all(np.isfinite(steps)) and steps.min() > 0)
     if not known:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are not given.")
         steps = np.where(np.isfinite(steps) & (steps > 0), steps, 1.0)
     affine = np.eye(4)
     affine[:3, :3] = cosines * steps

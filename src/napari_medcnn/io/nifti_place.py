@@ -38,7 +38,7 @@ def placement(raw: Any, grid: tuple[int, ...], notes: list[str]) -> Placement:
             _compare(sform, qform, [] if bad else spacing, grid, notes)
         return sform, zyx, True
     if bad:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are not given.")
     if qform is not None:
         return qform, zyx, not bad
     notes.append(

@@ -82,9 +82,9 @@ def placement(
     flat = len(spatial) == 2
     known = not flat and all(math.isfinite(s) and s > 0 for s in steps)
     if flat and all(math.isfinite(s) and s > 0 for s in steps):
-        notes.append("A 2D image: its pixels have a size and no thickness, so volumes are off.")
+        notes.append("A 2D image: its pixels have a size and no thickness, so volumes are not given.")
     elif not known:
-        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are off.")
+        notes.append("The file does not state a usable voxel size; lengths and volumes in mm are not given.")
     usable = [s if math.isfinite(s) and s > 0 else 1.0 for s in [*steps, math.nan][:3]]
     spacing = (usable[2], usable[1], usable[0])
     if "measurement frame" in fields:

@@ -16,6 +16,7 @@ from napari_medcnn.io.dicom.decode import read_planes
 from napari_medcnn.io.dicom.facts import Part, Plane
 from napari_medcnn.io.dicom.pixels.fill import filled
 from napari_medcnn.io.dicom.pixels.meaning import Meaning, meaning_of
+from napari_medcnn.io.dicom.sorting.stack_grid import without_advice
 from napari_medcnn.io.straighten import even_slices, resample_affine, straight_grid
 
 Planes = tuple[tuple[Plane, ...], ...]
@@ -66,7 +67,7 @@ def read_part_steps(part: Part, consent: Consent = NONE) -> Generator[Progress |
     if geometry is None:
         yield Progress(None, "Bringing the slices onto a straight, even grid")
         array, geometry = _straightened(part, array)
-        assumed = (*assumed, f"Resampled onto a straight, even grid (linear), as agreed: {_said(part)}")
+        assumed = (*assumed, f"Resampled onto a straight, even grid (linear), as agreed: {_facts(part)}.")
     timed = len(planes) > 1 or part.axes.startswith("t")
     return _volume(part, meaning, array if timed else array[0], geometry, assumed)
 
@@ -101,7 +102,7 @@ def _agreed(part: Part, consent: Consent) -> tuple[Planes, tuple[str, ...]]:
         raise GeometryError(f"{part.title}: {_said(part)}")
     if part.geometry is None and not consent.resample:
         raise ConsentNeededError(
-            f"{part.title}: {_said(part)}. Open it with 'resample' to agree; its values are then interpolated",
+            f"{part.title}: {_said(part)}. Its values would then be interpolated",
             "resample",
         )
     if part.report.refused and not part.duplicates and part.geometry is not None:
@@ -120,6 +121,10 @@ def _agreed(part: Part, consent: Consent) -> tuple[Planes, tuple[str, ...]]:
 
 def _said(part: Part) -> str:
     return "; ".join(r.rstrip(".") for r in part.report.refused) or "it does not form an image"
+
+
+def _facts(part: Part) -> str:
+    return "; ".join(without_advice(r.rstrip(".")) for r in part.report.refused)
 
 
 def _volume(part: Part, meaning: Meaning, array: Array, geometry: Geometry, assumed: tuple[str, ...] = ()) -> Volume:

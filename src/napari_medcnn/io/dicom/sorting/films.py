@@ -91,7 +91,7 @@ def _seen_from(header: Header) -> tuple[str, ...]:
         if in_cm and x and y:
             found.append(
                 f"A region of this ultrasound image is calibrated: {abs(y) * 10:.3g} x {abs(x) * 10:.3g} mm per pixel; "
-                "the rest is not, so lengths in mm are off."
+                "the rest is not, so lengths in mm are not given."
             )
     return tuple(found)
 

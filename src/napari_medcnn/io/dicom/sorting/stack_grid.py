@@ -20,6 +20,9 @@ _RELATIVE_GAP = 0.01
 _OFF_STEPS = 0.1
 _TILT_DEG = 0.1
 _SHOWN = 3  # places named one by one
+#: What a refusal ends with: what resampling would do.  After consent it is done, and said without this.
+_STRAIGHTENS, _EVENS = "; resampling brings them onto a straight grid", "; resampling evens it out"
+_FILLS = ". Get the missing files, or resample to fill in evenly"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,8 @@ def grid_of(first: Plane, places: Places) -> Grid:
     elif slide > allowed:
         found.append(f"The gantry was tilted by {tilt:.1f}°{_stated(first.header)}.")
         refused.append(
-            f"The gantry was tilted by {tilt:.1f}°, so the slices do not stand at right angles to the stack; "
-            "resampling brings them onto a straight grid"
+            f"The gantry was tilted by {tilt:.1f}°, so the slices do not stand at right angles to the stack"
+            + _STRAIGHTENS
         )
         affine = np.eye(4)
         through = (points[-1] - points[0]) / (depths[-1] - depths[0]) * step
@@ -118,13 +121,13 @@ def spacing_words(plane: Plane, one: bool = False) -> tuple[str, ...]:
     if frame.pixel_mm is None and detector is not None:
         return (
             f"The file states only the detector's pixel spacing ({detector[0]:g} x {detector[1]:g} mm at detector), "
-            "not the patient's; lengths in mm are off.",
+            "not the patient's; lengths in mm are not given.",
         )
     if frame.pixel_mm is None:
-        return ("The file does not state a pixel spacing; lengths and volumes in mm are off.",)
+        return ("The file does not state a pixel spacing; lengths and volumes in mm are not given.",)
     if one and not frame.thickness_mm and not frame.between_mm:
         y, x = frame.pixel_mm
-        return (f"Pixel spacing {y:g} x {x:g} mm; no slice thickness, so volumes are off.",)
+        return (f"Pixel spacing {y:g} x {x:g} mm; no slice thickness, so volumes are not given.",)
     return ()
 
 
@@ -154,7 +157,7 @@ def _adding_up(off: Float, gaps: Float, step: float) -> str:
     worst = int(off.argmax())
     return (
         f"The step between slices changes little by little ({gaps.min():.4g} to {gaps.max():.4g} mm): slice "
-        f"{worst + 1} lies {off[worst]:.2f} mm from where an even step of {step:.4g} mm has it; resampling evens it out"
+        f"{worst + 1} lies {off[worst]:.2f} mm from where an even step of {step:.4g} mm has it{_EVENS}"
     )
 
 
@@ -169,10 +172,14 @@ def _where(uneven: np.ndarray, gaps: Float, depths: Float, typical: float) -> st
     whole = np.all((np.abs(steps - np.rint(steps)) <= 0.02) & (steps > 1.5))
     lost = int(np.rint(steps).sum()) - len(uneven)
     seems = f"{_number(lost)} missing" if whole else "a slice may be missing, or the scan changed its step"
-    return (
-        f"Uneven gaps: {'; '.join(told)}{more}, where {typical:.2f} mm is usual: {seems}. Get the missing files, or "
-        "resample to fill in evenly"
-    )
+    return f"Uneven gaps: {'; '.join(told)}{more}, where {typical:.2f} mm is usual: {seems}{_FILLS}"
+
+
+def without_advice(refusal: str) -> str:
+    """Return a refusal as a fact, for the note on what was resampled all the same."""
+    for advice in (_STRAIGHTENS, _EVENS, _FILLS):
+        refusal = refusal.removesuffix(advice)
+    return refusal
 
 
 def _number(lost: int) -> str:
