@@ -28,7 +28,8 @@ class StartPage(QWidget):
         super().__init__()
         layout = column(self, margin=GAP)
         layout.addWidget(Text("Open a scan, run a model on it, correct the mask, save it."))
-        self.file_button = button("Open scan...", self.open_file.emit, "DICOM, NIfTI, NRRD, MetaImage, MGH, GIPL and pictures; a folder or a DICOMDIR, too")
+        reads = "DICOM and DICOMDIR, NIfTI, NRRD, MetaImage, MGH, GIPL and pictures"
+        self.file_button = button("Open scan...", self.open_file.emit, reads)
         self.folder_button = button("Open folder...", self.open_folder.emit, "A folder of DICOM files or of scans")
         layout.addWidget(self.file_button)
         layout.addWidget(self.folder_button)
