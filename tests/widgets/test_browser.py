@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -304,3 +305,17 @@ def test_refused_rows_say_why_and_do_not_open(desk) -> None:
     assert desk.qt_window.focusWidget() is dock.scan.notices.answer_buttons()[0], (
         "Enter leads to the question, not past it"
     )
+
+
+def test_pictures_come_for_rows_that_are_uncovered_later(desk, export: Path) -> None:
+    dock, tree = desk.dock, desk.dock.scan.tree
+    away = partial(dock.tabs.setCurrentIndex, 1)  # the tree is out of sight before it is asked which rows are seen
+    dock.session.found_changed.connect(away)
+    drop(desk, [export])
+    settled(desk)
+    dock.session.found_changed.disconnect(away)
+    desk.idle(0.2)
+    rows = tree.series_shown()
+    assert rows and all(i.data(PICTURE) is None for i in rows if i.data(ROW).opens)
+    dock.tabs.setCurrentIndex(0)
+    desk.until(lambda: all(i.data(PICTURE) is not None for i in tree.series_shown() if i.data(ROW).opens))

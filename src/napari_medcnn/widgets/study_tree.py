@@ -46,9 +46,23 @@ class Search(QLineEdit):
 
 
 class TreeView(QTreeView):
-    """A tree that keeps its keys: Enter opens, Up and Down move, letters search."""
+    """A tree that keeps its keys: Enter opens, Up and Down move, letters search.
+
+    `uncovered` says that other rows may be in sight: it was shown, or is of another height.
+    """
 
     entered = Signal(object)
+    uncovered = Signal()
+
+    def showEvent(self, event: Any) -> None:
+        """Rows are in sight."""
+        super().showEvent(event)
+        self.uncovered.emit()
+
+    def resizeEvent(self, event: Any) -> None:
+        """More or fewer rows are in sight."""
+        super().resizeEvent(event)
+        self.uncovered.emit()
 
     def keyPressEvent(self, event: Any) -> None:
         """Enter opens the row; the picture never hears of a key that was pressed here."""
@@ -131,6 +145,7 @@ class StudyTree(QWidget):
         view.customContextMenuRequested.connect(self._menu)
         view.doubleClicked.connect(self._open)
         view.entered.connect(self._open)
+        view.uncovered.connect(self._look_soon)
         # Bound methods, no lambdas: what Qt keeps for a widget that Python has no name for is never let go.
         view.selectionModel().currentChanged.connect(self._on_current)
         view.verticalScrollBar().valueChanged.connect(self._look_soon)
