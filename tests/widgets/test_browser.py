@@ -319,3 +319,9 @@ def test_pictures_come_for_rows_that_are_uncovered_later(desk, export: Path) -> 
     assert rows and all(i.data(PICTURE) is None for i in rows if i.data(ROW).opens)
     dock.tabs.setCurrentIndex(0)
     desk.until(lambda: all(i.data(PICTURE) is not None for i in tree.series_shown() if i.data(ROW).opens))
+
+
+def test_tabs_have_all_the_height_of_the_dock(desk) -> None:
+    dock = desk.dock
+    below = dock.height() - (dock.pages.y() + dock.pages.height())
+    assert below < 12, "napari would add a stretch below a dock that does not ask for the height"

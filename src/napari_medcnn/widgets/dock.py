@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QLineEdit, QStackedWidget, QTabWidget, QWidget
+from qtpy.QtWidgets import QLineEdit, QSizePolicy, QStackedWidget, QTabWidget, QWidget
 
 from napari_medcnn.verbs import doctor
 from napari_medcnn.verbs.add_model import is_bare
@@ -102,6 +102,8 @@ class MedcnnDock(QWidget):
         layout.addWidget(self.header)
         layout.addWidget(self.message)
         layout.addWidget(self.pages, 1)
+        # napari adds a stretch below a dock that does not want all the height; it would take half of ours
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.setMinimumWidth(WIDTH - 20)
         for field in self.findChildren(QLineEdit):
             field.setAcceptDrops(False)  # a file dropped there is meant for the dock, not as its address in letters
