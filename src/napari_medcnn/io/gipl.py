@@ -17,9 +17,9 @@ from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import Item, shown
-from napari_medcnn.io.gridded import item_of, report_of, volume_of
+from napari_medcnn.io.gridded import item_of, report_of, stored_volume
 from napari_medcnn.io.header_grid import GridHeader
-from napari_medcnn.io.payload import Payload, read_payload
+from napari_medcnn.io.payload import Payload
 from napari_medcnn.io.sniff import head_of, is_gzip
 
 _TYPES = {7: ">i1", 8: ">u1", 15: ">i2", 16: ">u2", 64: ">f4", 65: ">f8"}
@@ -75,12 +75,6 @@ def inspect_gipl(path: Path) -> tuple[Item, ...]:
 
 
 def read_gipl(path: Path, consent: Consent = NONE, as_ids: bool = False) -> Volume:
-    """Return the image; errors as `read_header`, `payload.read_payload` and `gridded.volume_of`."""
+    """Return the image; errors as `read_header`, `payload.read_payload` and `gridded.stored_volume`."""
     header = read_header(path)
-    where = _where(header)
-    return volume_of(
-        header,
-        lambda notes: read_payload(where, header.dtype, header.shape, consent, notes),
-        consent,
-        as_ids=as_ids,
-    )
+    return stored_volume(header, _where(header), consent, as_ids)

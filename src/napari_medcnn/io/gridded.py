@@ -15,7 +15,7 @@ from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import ConsentNeededError, GeometryError, InputError
 from napari_medcnn.io.found import Item, Kind, shown, stem
 from napari_medcnn.io.header_grid import GridHeader, shear_deg
-from napari_medcnn.io.payload import Payload, check_memory, look
+from napari_medcnn.io.payload import Payload, check_memory, look, read_payload
 from napari_medcnn.io.straighten import resample_affine, straight_grid
 
 RESAMPLED_NOTE = "The grid was sheared by {:.2f}°; the image was resampled onto a straight one; {}."
@@ -112,6 +112,16 @@ def volume_of(
     report = Report(header.found, (*header.notes, *notes))
     values: dict[str, Any] = {"name": stem(header.path), "notes": report.assumed, "report": report} | more
     return Volume(array, target, axes, **values)
+
+
+def stored_volume(header: GridHeader, where: Payload, consent: Consent, as_ids: bool) -> Volume:
+    """Return the image of a file whose voxels lie in one piece, as its header says; errors as `volume_of`."""
+    return volume_of(
+        header,
+        lambda notes: read_payload(where, header.dtype, header.shape, consent, notes),
+        consent,
+        as_ids=as_ids,
+    )
 
 
 def _grid_for(header: GridHeader, consent: Consent) -> tuple[Geometry, float | None]:

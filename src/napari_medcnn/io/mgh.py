@@ -18,9 +18,9 @@ from napari_medcnn.core.geometry import Float, ras_to_lps
 from napari_medcnn.core.volume import Axes, Volume
 from napari_medcnn.errors import IncompleteFileError, InputError, UnsupportedError
 from napari_medcnn.io.found import Item, shown
-from napari_medcnn.io.gridded import item_of, report_of, volume_of
+from napari_medcnn.io.gridded import item_of, report_of, stored_volume
 from napari_medcnn.io.header_grid import GridHeader, settled
-from napari_medcnn.io.payload import Payload, read_payload
+from napari_medcnn.io.payload import Payload
 from napari_medcnn.io.sniff import head_of, is_gzip
 
 _TYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
@@ -96,12 +96,6 @@ def inspect_mgh(path: Path) -> tuple[Item, ...]:
 
 
 def read_mgh(path: Path, consent: Consent = NONE, as_ids: bool = False) -> Volume:
-    """Return the image; errors as `read_header`, `payload.read_payload` and `gridded.volume_of`."""
+    """Return the image; errors as `read_header`, `payload.read_payload` and `gridded.stored_volume`."""
     header = read_header(path)
-    where = _where(header)
-    return volume_of(
-        header,
-        lambda notes: read_payload(where, header.dtype, header.shape, consent, notes),
-        consent,
-        as_ids=as_ids,
-    )
+    return stored_volume(header, _where(header), consent, as_ids)
