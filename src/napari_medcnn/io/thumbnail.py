@@ -21,7 +21,6 @@ from napari_medcnn.io.read import read_found
 
 #: Larger images are not read whole for a thumbnail.
 _WHOLE_BYTES = 128_000_000
-_NEVER_BYTES = 64_000_000
 SIZE = 96
 
 
