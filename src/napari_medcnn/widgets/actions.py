@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.widgets.views.views import Views
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -38,21 +39,18 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
         "tool_erase": lambda: work.use_tool("erase"),
         "tool_fill": lambda: work.use_tool("fill"),
         "brush": work.step_brush,
+        **dock.reading.actions(),
     }
 
 
 class MouseHooks:
     """Our mouse callbacks, first in napari's lists: they decide before a layer's tool hears of a press."""
 
-    def __init__(self, viewer: Any, viewing: Viewing, strokes: Strokes, correcting: Correcting) -> None:
-        self._hooks = (
-            (viewer.mouse_wheel_callbacks, correcting.on_wheel),
-            (viewer.mouse_wheel_callbacks, viewing.on_wheel),
-            (viewer.mouse_drag_callbacks, viewing.on_drag),
-            (viewer.mouse_drag_callbacks, strokes.on_press),
-        )
-        for callbacks, ours in self._hooks:
-            callbacks.insert(0, ours)
+    def __init__(self, viewer: Any, views: Views, viewing: Viewing, strokes: Strokes, correcting: Correcting) -> None:
+        views.add_hook("wheel", correcting.on_wheel, main_only=True)
+        views.add_hook("wheel", viewing.on_wheel)
+        views.add_hook("drag", viewing.on_drag)
+        views.add_hook("drag", strokes.on_press, main_only=True)
         # napari also moves its sliders on Ctrl+wheel, which is zoom here; one gesture, one meaning.
         self._wheel = viewer.mouse_wheel_callbacks
         self._silenced = [c for c in self._wheel if getattr(c, "__name__", "") == "dims_scroll"]
@@ -60,9 +58,6 @@ class MouseHooks:
             self._wheel.remove(callback)
 
     def close(self) -> None:
-        """Give the mouse back."""
-        for callbacks, ours in self._hooks:
-            if ours in callbacks:
-                callbacks.remove(ours)
+        """Give the wheel back; `Views.close` takes our callbacks out."""
         self._wheel[:0] = self._silenced
         self._silenced = []

@@ -25,6 +25,7 @@ from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, scrolling
+from napari_medcnn.widgets.reading import Reading
 from napari_medcnn.widgets.recovering import Recovering
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN, Running
@@ -35,6 +36,7 @@ from napari_medcnn.widgets.start_page import StartPage
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.widgets.views.views import Views
 from napari_medcnn.widgets.wording import check_words, how_words
 from napari_medcnn.worker.client import Launch
 
@@ -64,6 +66,7 @@ class MedcnnDock(QWidget):
         self.dialogs = Dialogs(self)
         self.tasks = Tasks(self)
         self.layers = Layers(napari_viewer, self.say, self)
+        self.views = Views(napari_viewer, self.layers, self)
         self.viewing = Viewing(napari_viewer, self.layers)
         self.viewing.wheel_moves_slices = self.preferences.wheel_mode == "slice"
         self.strokes = Strokes(napari_viewer, self.layers, self)
@@ -74,11 +77,12 @@ class MedcnnDock(QWidget):
         self.running.follow_time(lambda: self.frame)
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
         self.recovering = Recovering(self, self.showing.on_failed)
+        self.reading = Reading(self)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
         self.asking = Asking(self)
         self.browsing = Browsing(self)
         self._connect()
-        self._mouse = MouseHooks(napari_viewer, self.viewing, self.strokes, self.correcting)
+        self._mouse = MouseHooks(napari_viewer, self.views, self.viewing, self.strokes, self.correcting)
         self.showing.show_mode()
         QTimer.singleShot(0, self._begin)
 
@@ -136,6 +140,7 @@ class MedcnnDock(QWidget):
             self._host = HostWindow(self, lambda: self._closed or self.may_close(), self.shut_down)
             self._host.taken_out.connect(self._taken_out)
             self.show_napari_docks(False)
+            self.views.attach(self.window())
         self.link.start()
         self.running.find_models()
         self.recovering.look()
@@ -186,7 +191,9 @@ class MedcnnDock(QWidget):
         self.running.close()
         self.session.shut_down()
         self.link.close()
+        self.reading.close()
         self.keymap.close()
+        self.views.close()
         self._mouse.close()
         self.layers.close()
         if self._host is not None:

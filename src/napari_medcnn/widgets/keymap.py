@@ -66,6 +66,7 @@ KEYS: tuple[Key, ...] = (
     Key("I", BOTH, "Invert black and white", "invert"),
     Key("H", BOTH, "Hide masks while held", "hide_overlays", held=True),
     Key("O", BOTH, "Mask as outline or filled", "outline"),
+    Key("G", BOTH, "One view or 2x2", "toggle_views"),
     Key("T", BOTH, "Read or Correct", "toggle_mode"),
     Key("F1", BOTH, "Show the keys", "show_keys"),
     Key("Escape", BOTH, "Cancel what is running", "cancel"),

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -130,6 +131,34 @@ class Elided(QLabel):
         self.setText(
             metrics.elidedText(self._whole, Qt.TextElideMode.ElideMiddle, max(20, self.contentsRect().width() - 4))
         )
+
+
+class Section(QWidget):
+    """A block whose title opens and closes it."""
+
+    def __init__(self, title: str, content: QWidget, opened: bool = False) -> None:
+        super().__init__()
+        self.content = content
+        self.title = QToolButton()
+        self.title.setText(title)
+        self.title.setAccessibleName(title)
+        self.title.setCheckable(True)
+        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.title.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.title.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.title.setAutoRaise(True)
+        make_bold(self.title)
+        self.title.toggled.connect(self.open)
+        layout = column(self, margin=0)
+        layout.addWidget(self.title)
+        layout.addWidget(content)
+        self.title.setChecked(opened)
+        self.open(opened)
+
+    def open(self, opened: bool) -> None:
+        """Show or hide what is in it."""
+        self.title.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
+        self.content.setVisible(opened)
 
 
 def as_tip(words: str) -> str:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QWidget
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.widgets.layer_parts import through_axis
 from napari_medcnn.widgets.notices import Notices
-from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Choice, Section, Text, button, clear_layout, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
 from napari_medcnn.widgets.wording import sides_words
 
@@ -65,6 +65,7 @@ class ScanTab(QWidget):
         layout.addLayout(
             row(button("Open scan...", self.open_file.emit), button("Open folder...", self.open_folder.emit))
         )
+        self._sections: list[Section] = []
         self.tree = StudyTree()
         layout.addWidget(self.tree)
         self.notices = Notices()
@@ -79,6 +80,8 @@ class ScanTab(QWidget):
         self.presets = QGridLayout()
         self.presets.setSpacing(GAP)
         layout.addLayout(self.presets)
+        self.sections = column(margin=0)
+        layout.addLayout(self.sections)
         layout.addStretch(0)
         self.shown_title = Text("Shown scan", bold=True)
         layout.addWidget(self.shown_title)
@@ -95,6 +98,14 @@ class ScanTab(QWidget):
         self.show_scan(None, ())
         self.show_beside([])
 
+    def add_section(self, title: str, content: QWidget, opened: bool = False) -> Section:
+        """Put a block below the brightness that a click on its title opens and closes; seen while a scan is open."""
+        section = Section(title, content, opened)
+        section.setVisible(False)
+        self._sections.append(section)
+        self.sections.addWidget(section)
+        return section
+
     def show_beside(self, titles: list[str]) -> None:
         """List the scans that are open together; a single one needs no list."""
         self.shown.blockSignals(True)
@@ -109,6 +120,8 @@ class ScanTab(QWidget):
         """Show the facts of a scan and its windows, None for none."""
         for widget in (self.facts_title, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
+        for section in self._sections:
+            section.setVisible(volume is not None)
         while self.facts.rowCount():
             self.facts.removeRow(0)
         clear_layout(self.presets)

@@ -153,13 +153,13 @@ class Viewing:
 
     # ---- mouse ---------------------------------------------------------------------------------------------------
 
-    def on_wheel(self, _viewer: Any, event: Any) -> None:
+    def on_wheel(self, viewer: Any, event: Any) -> None:
         """Wheel moves through slices, Ctrl+wheel zooms; pictures always zoom, which napari does by itself."""
         if self._layers.scan is None:
             return
         turns = float(event.delta[1])
         if "Control" in event.modifiers:
-            self._viewer.scene.camera.zoom *= _ZOOM_STEP**turns
+            viewer.scene.camera.zoom *= _ZOOM_STEP**turns
             event.handled = True
         elif not event.modifiers and self.wheel_moves_slices and self.slice_axis is not None:
             self.move(-1 if turns > 0 else 1)

@@ -1,0 +1,43 @@
+"""The features of reading in one dock: views, what is drawn over them, brightness, measures, second series, export.
+
+Each feature is a class that takes the dock, listens to what it needs, and offers the functions of its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+
+
+class Feature(Protocol):
+    """What every part of reading offers."""
+
+    def actions(self) -> dict[str, Callable[..., Any]]:
+        """Return the functions that rows of `keymap.KEYS` name."""
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+
+
+class Reading:
+    """Makes the features, in the order in which they draw over the panes."""
+
+    def __init__(self, dock: MedcnnDock) -> None:
+        views = dock.views
+        self.features: tuple[Feature, ...] = ()
+        self._own = {"toggle_views": views.toggle}
+
+    def actions(self) -> dict[str, Callable[..., Any]]:
+        """Return the functions of all features' keys."""
+        found: dict[str, Callable[..., Any]] = dict(self._own)
+        for feature in self.features:
+            found |= feature.actions()
+        return found
+
+    def close(self) -> None:
+        """Let go of the viewer, the newest feature first."""
+        for feature in reversed(self.features):
+            feature.close()
