@@ -7,7 +7,8 @@ takes a second canvas below its own, and the central widget's layout takes a col
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
@@ -59,6 +60,10 @@ class Views(QObject):
         self._right: QSplitter | None = None
         #: The pane that keys act on: where the mouse was last.
         self.active: Pane | None = None
+        #: True while painters draw a picture that leaves the window: no mode, no cursor, nothing of the moment.
+        self.exporting = False
+        #: True while painters leave out names, numbers and dates of patients, whatever the screen shows.
+        self.names_left_out = False
 
     # ---- seams for features ----------------------------------------------------------------------------------------
 
@@ -76,6 +81,16 @@ class Views(QObject):
         for pane in self.panes:
             if pane.name == MAIN or not main_only:
                 getattr(pane.viewer, _LISTS[kind]).insert(0, hook)
+
+    @contextlib.contextmanager
+    def without_names(self, left_out: bool = True) -> Iterator[None]:
+        """Draw a picture that leaves the window: without names unless they were asked for."""
+        before = self.exporting, self.names_left_out
+        self.exporting, self.names_left_out = True, left_out
+        try:
+            yield
+        finally:
+            self.exporting, self.names_left_out = before
 
     def pane_of(self, viewer: Any) -> Pane | None:
         """Return the pane whose viewer (or a proxy of it) a mouse callback was handed."""
