@@ -118,39 +118,77 @@ class Desk:
         assert button.isVisible() and button.isEnabled(), button.text()
         QTest.mouseClick(button, LEFT)
 
-    def key(self, key: Any, modifiers: Any = NONE) -> None:
-        QTest.keyClick(self.native, key, modifiers)
+    def four(self) -> tuple[Any, ...]:
+        """Show 2x2 and return its panes: main, second, third, volume."""
+        if self.dock.views.layout != "four":
+            self.dock.views.show_four()
+        self.until(lambda: len(self.dock.views.shown) == 4)
+        self.idle(0.2)
+        return self.dock.views.panes
+
+    def on(self, pane: Any = None) -> Any:
+        """Return the canvas of a pane: a `Pane`, its name, or None for napari's own."""
+        if pane is None or pane == "main":
+            return self.native
+        if isinstance(pane, str):
+            pane = next(p for p in self.dock.views.panes if p.name == pane)
+        return pane.native
+
+    def key(self, key: Any, modifiers: Any = NONE, pane: Any = None) -> None:
+        QTest.keyClick(self.on(pane), key, modifiers)
         self.idle(0.02)
 
-    def centre(self) -> tuple[float, float]:
-        return self.native.width() / 2, self.native.height() / 2
+    def centre(self, pane: Any = None) -> tuple[float, float]:
+        native = self.on(pane)
+        return native.width() / 2, native.height() / 2
 
-    def mouse(self, kind: Any, at: tuple[float, float], button: Any, buttons: Any, modifiers: Any = NONE) -> None:
-        point = QPointF(*at)
-        glob = QPointF(self.native.mapToGlobal(point.toPoint()))
-        QApplication.sendEvent(self.native, QMouseEvent(kind, point, glob, button, buttons, modifiers))
+    def mouse(
+        self, kind: Any, at: tuple[float, float], button: Any, buttons: Any, modifiers: Any = NONE, pane: Any = None
+    ) -> None:
+        native, point = self.on(pane), QPointF(*at)
+        glob = QPointF(native.mapToGlobal(point.toPoint()))
+        QApplication.sendEvent(native, QMouseEvent(kind, point, glob, button, buttons, modifiers))
 
-    def drag(self, start: tuple, end: tuple, button: Any = LEFT, modifiers: Any = NONE, steps: int = 6) -> None:
+    def move(self, at: tuple[float, float], modifiers: Any = NONE, pane: Any = None) -> None:
+        """Move the mouse to a pixel without a button."""
+        nothing = Qt.MouseButton.NoButton
+        self.mouse(QEvent.Type.MouseMove, at, nothing, nothing, modifiers, pane)
+        self.idle(0.05)
+
+    def double_click(self, at: tuple[float, float] | None = None, pane: Any = None) -> None:
+        """Click twice, as Qt tells it."""
+        kinds, nothing = QEvent.Type, Qt.MouseButton.NoButton
+        at = at or self.centre(pane)
+        self.mouse(kinds.MouseMove, at, nothing, nothing, pane=pane)
+        for kind in (kinds.MouseButtonPress, kinds.MouseButtonDblClick):
+            self.mouse(kind, at, LEFT, LEFT, pane=pane)
+            self.mouse(kinds.MouseButtonRelease, at, LEFT, nothing, pane=pane)
+        self.idle(0.1)
+
+    def drag(
+        self, start: tuple, end: tuple, button: Any = LEFT, modifiers: Any = NONE, steps: int = 6, pane: Any = None
+    ) -> None:
         """Press, move in steps, release: what a hand does."""
         kinds = QEvent.Type
         nothing = Qt.MouseButton.NoButton
-        self.mouse(kinds.MouseMove, start, nothing, nothing, modifiers)
-        self.mouse(kinds.MouseButtonPress, start, button, button, modifiers)
+        self.mouse(kinds.MouseMove, start, nothing, nothing, modifiers, pane)
+        self.mouse(kinds.MouseButtonPress, start, button, button, modifiers, pane)
         for step in range(1, steps + 1):
             at = tuple(a + (b - a) * step / steps for a, b in zip(start, end, strict=True))
-            self.mouse(kinds.MouseMove, at, nothing, button, modifiers)
+            self.mouse(kinds.MouseMove, at, nothing, button, modifiers, pane)
             QApplication.processEvents()
-        self.mouse(kinds.MouseButtonRelease, end, button, nothing, modifiers)
+        self.mouse(kinds.MouseButtonRelease, end, button, nothing, modifiers, pane)
         self.idle(0.05)
 
-    def wheel(self, turns: int, modifiers: Any = NONE) -> None:
-        at = QPointF(*self.centre())
-        glob = QPointF(self.native.mapToGlobal(at.toPoint()))
+    def wheel(self, turns: int, modifiers: Any = NONE, pane: Any = None, at: tuple[float, float] | None = None) -> None:
+        native = self.on(pane)
+        point = QPointF(*(at or self.centre(pane)))
+        glob = QPointF(native.mapToGlobal(point.toPoint()))
         phase = Qt.ScrollPhase.NoScrollPhase
         event = QWheelEvent(
-            at, glob, QPoint(0, 0), QPoint(0, 120 * turns), Qt.MouseButton.NoButton, modifiers, phase, False
+            point, glob, QPoint(0, 0), QPoint(0, 120 * turns), Qt.MouseButton.NoButton, modifiers, phase, False
         )
-        QApplication.sendEvent(self.native, event)
+        QApplication.sendEvent(native, event)
         self.idle(0.05)
 
 

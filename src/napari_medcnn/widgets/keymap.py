@@ -122,19 +122,26 @@ class KeyMap:
         self._viewer = viewer
         self._actions = actions
         self._mode = mode
-        self._bound: list[weakref.ref[Layer]] = []
+        self._bound: list[weakref.ref[Any]] = []
         self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(key.key for key in KEYS)}
         for name, function in self._dispatch.items():
             viewer.bind_key(name, function, overwrite=True)
 
     def bind_layer(self, layer: Layer) -> None:
         """Give a layer of ours the same keys; what else napari would do on it is silenced."""
-        for cls in type(layer).__mro__:
+        self._bind_alone(layer)
+
+    def bind_viewer(self, viewer: Any) -> None:
+        """Give a further view of ours the same keys; what else napari would do in it is silenced."""
+        self._bind_alone(viewer)
+
+    def _bind_alone(self, where: Any) -> None:
+        for cls in type(where).__mro__:
             for key in tuple(getattr(cls, "class_keymap", {})):
-                layer.bind_key(key, _nothing, overwrite=True)
+                where.bind_key(key, _nothing, overwrite=True)
         for name, function in self._dispatch.items():
-            layer.bind_key(name, function, overwrite=True)
-        self._bound.append(weakref.ref(layer))
+            where.bind_key(name, function, overwrite=True)
+        self._bound.append(weakref.ref(where))
 
     def press(self, name: str) -> bool:
         """Do what a key does now; False if it does nothing in this mode."""
@@ -150,9 +157,9 @@ class KeyMap:
         for name in self._dispatch:
             self._viewer.bind_key(name, None)
         for reference in self._bound:
-            layer = reference()
-            if layer is not None:
-                layer.keymap.clear()
+            bound = reference()
+            if bound is not None:
+                bound.keymap.clear()
         self._bound.clear()
 
     def _row(self, name: str) -> Key | None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_medcnn.widgets.views.view_section import ViewSection
+
+from napari_medcnn.widgets.strip import Strip
+
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
@@ -27,7 +31,11 @@ class Reading:
 
     def __init__(self, dock: MedcnnDock) -> None:
         views = dock.views
-        self.features: tuple[Feature, ...] = ()
+        #: The block "View" of the Scan tab; features put their rows there.
+        self.view_section = ViewSection(views)
+        dock.scan.add_section("View", self.view_section, opened=True)
+        self.strip = Strip(dock)
+        self.features: tuple[Feature, ...] = (self.strip,)
         self._own = {"toggle_views": views.toggle}
 
     def actions(self) -> dict[str, Callable[..., Any]]:
