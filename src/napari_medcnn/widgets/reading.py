@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_medcnn.widgets.views.view_section import ViewSection
-
 from napari_medcnn.widgets.strip import Strip
+from napari_medcnn.widgets.views.view_section import ViewSection
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
