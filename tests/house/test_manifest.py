@@ -56,6 +56,7 @@ def test_preferences_have_words_and_defaults(manifest: PluginManifest) -> None:
     assert set(engine) == {"interpreter", "environment", "device", "idle_minutes", "model_folder"}
     assert engine["device"].enum == ["auto", "cpu", "gpu"]
     assert viewing["wheel_mode"].enum == ["slice", "zoom"]
+    assert (viewing["open_four"].type, viewing["open_four"].default) == ("boolean", False)
     for properties in sections.values():
         for value in properties.values():
             assert value.title and value.description and value.default is not None

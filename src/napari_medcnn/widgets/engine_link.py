@@ -35,6 +35,7 @@ class Preferences:
     idle_minutes: int = 30
     model_folder: str = ""
     wheel_mode: str = "slice"
+    open_four: bool = False
 
     def launch(self) -> Launch:
         """Return how to start the engine."""
@@ -72,7 +73,21 @@ def read_preferences() -> Preferences:
         idle_minutes=engine.idle_minutes,
         model_folder=engine.model_folder,
         wheel_mode=viewing.wheel_mode,
+        open_four=viewing.open_four,
     )
+
+
+def set_viewing(wheel_mode: str, open_four: bool) -> bool:
+    """Keep two choices in napari's settings; False where napari does not know the plugin, so nothing can be kept."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        settings: Any = get_plugin_settings(PLUGIN)
+    except KeyError:
+        return False
+    settings.viewing.wheel_mode = wheel_mode
+    settings.viewing.open_four = open_four
+    return True
 
 
 class EngineLink(QObject):
