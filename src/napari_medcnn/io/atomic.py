@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from napari_medcnn.errors import MedcnnError, SaveError
+from napari_medcnn.errors import Cancelled, MedcnnError, SaveError
 from napari_medcnn.io.found import plain, shown
 
 _MARK = ".medcnn-tmp"
@@ -50,6 +50,8 @@ def atomic_write(path: Path | str, write: Callable[[Path], None], verify: Callab
     ------
     SaveError
         Anything went wrong; the message says what and what to do.  The old file is intact and no temporary is left.
+    Cancelled
+        `write` or `verify` was asked to stop; as above.
     """
     target = Path(os.path.realpath(path))
     check_name(target)
@@ -69,7 +71,7 @@ def atomic_write(path: Path | str, write: Callable[[Path], None], verify: Callab
         sync_folder(target.parent)
     except OSError as error:
         raise SaveError(_explained(target, error)) from error
-    except SaveError:
+    except (SaveError, Cancelled):
         raise
     except MedcnnError as error:
         raise SaveError(
