@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_medcnn.widgets.strip import Strip
 from napari_medcnn.widgets.views.view_section import ViewSection
+from napari_medcnn.widgets.volume_view.volume_view import VolumeView
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -34,7 +35,8 @@ class Reading:
         self.view_section = ViewSection(views)
         dock.scan.add_section("View", self.view_section, opened=True)
         self.strip = Strip(dock)
-        self.features: tuple[Feature, ...] = (self.strip,)
+        self.volume_view = VolumeView(dock)
+        self.features: tuple[Feature, ...] = (self.strip, self.volume_view)
         self._own = {"toggle_views": views.toggle}
 
     def actions(self) -> dict[str, Callable[..., Any]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.core.volume import Volume
+from napari_medcnn.widgets.brightness import BrightnessBlock
 from napari_medcnn.widgets.layer_parts import through_axis
 from napari_medcnn.widgets.notices import Notices
-from napari_medcnn.widgets.parts import GAP, Choice, Section, Text, button, clear_layout, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Choice, Section, Text, button, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
 from napari_medcnn.widgets.wording import sides_words
 
@@ -50,11 +51,10 @@ def values_words(volume: Volume) -> str:
 
 
 class ScanTab(QWidget):
-    """Shows one scan's facts; emits which item or window is wanted."""
+    """Shows one scan's facts; emits which item is wanted."""
 
     open_file = Signal()
     open_folder = Signal()
-    preset = Signal(int)
     close_scan = Signal()
     open_beside = Signal()
     beside_shown = Signal(int)
@@ -65,7 +65,7 @@ class ScanTab(QWidget):
         layout.addLayout(
             row(button("Open scan...", self.open_file.emit), button("Open folder...", self.open_folder.emit))
         )
-        self._sections: list[Section] = []
+        self._sections: list[tuple[Section, bool]] = []
         self.tree = StudyTree()
         layout.addWidget(self.tree)
         self.notices = Notices()
@@ -74,12 +74,9 @@ class ScanTab(QWidget):
         layout.addWidget(self.facts_title)
         self.facts = form()
         layout.addLayout(self.facts)
-        self.window_title = Text("Brightness", bold=True)
         layout.addWidget(line())
-        layout.addWidget(self.window_title)
-        self.presets = QGridLayout()
-        self.presets.setSpacing(GAP)
-        layout.addLayout(self.presets)
+        self.brightness = BrightnessBlock()
+        layout.addWidget(self.brightness)
         self.sections = column(margin=0)
         layout.addLayout(self.sections)
         layout.addStretch(0)
@@ -95,14 +92,17 @@ class ScanTab(QWidget):
         )
         self.close_button = button("Close", self.close_scan.emit, "Close all open scans")
         layout.addLayout(row(self.beside_button, self.close_button))
-        self.show_scan(None, ())
+        self.show_scan(None)
         self.show_beside([])
 
-    def add_section(self, title: str, content: QWidget, opened: bool = False) -> Section:
-        """Put a block below the brightness that a click on its title opens and closes; seen while a scan is open."""
+    def add_section(self, title: str, content: QWidget, opened: bool = False, pictures: bool = True) -> Section:
+        """Put a block below the brightness that a click on its title opens and closes; seen while a scan is open.
+
+        `pictures` False: not for pictures.
+        """
         section = Section(title, content, opened)
         section.setVisible(False)
-        self._sections.append(section)
+        self._sections.append((section, pictures))
         self.sections.addWidget(section)
         return section
 
@@ -116,20 +116,14 @@ class ScanTab(QWidget):
         for widget in (self.shown, self.shown_title):
             widget.setVisible(len(titles) > 1)
 
-    def show_scan(self, volume: Volume | None, presets: tuple[str, ...]) -> None:
-        """Show the facts of a scan and its windows, None for none."""
+    def show_scan(self, volume: Volume | None) -> None:
+        """Show the facts of a scan, None for none."""
         for widget in (self.facts_title, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
-        for section in self._sections:
-            section.setVisible(volume is not None)
+        for section, fits in self._sections:
+            section.setVisible(volume is not None and fits(volume))
         while self.facts.rowCount():
             self.facts.removeRow(0)
-        clear_layout(self.presets)
-        self.window_title.setVisible(bool(presets))
-        for index, name in enumerate(presets):
-            tip = f"Key {index} while reading, Ctrl+{index} always"
-            made = button(name, partial(self.preset.emit, index), tip)
-            self.presets.addWidget(made, index // 2, index % 2)
         if volume is None:
             return
         for word, value in self._facts(volume):

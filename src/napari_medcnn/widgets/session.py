@@ -16,6 +16,7 @@ from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
+from napari_medcnn.core.who import NOBODY, Who
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import KEY
@@ -44,6 +45,8 @@ class Session(QObject):
     beside_changed = Signal()
     mask_changed = Signal()
     classes_changed = Signal()
+    #: Which classes are hidden.
+    visibility_changed = Signal()
     saved_changed = Signal()
     failed = Signal(object)
     note = Signal(str)
@@ -52,9 +55,8 @@ class Session(QObject):
         super().__init__(parent)
         self.layers, self.strokes, self.tasks = layers, strokes, tasks
         self.scan: Volume | None = None
-        #: Further scans that were opened beside it: channels for a model, or cases to run it on.
-        self.beside: list[Volume] = []
-        self._beside_layers: list[tuple[Any, ...]] = []
+        #: Further scans that were opened beside it: channels for a model, cases to run it on, or to look at.
+        self.seconds: list[jobs.Second] = []
         self.found: Found | None = None
         #: What the open scan came from: its item, and what the user agreed to.
         self.opened: jobs.Opened | None = None
@@ -75,21 +77,27 @@ class Session(QObject):
 
     # ---- scans ---------------------------------------------------------------------------------------------------
 
+    @property
+    def beside(self) -> list[Volume]:
+        """The scans beside the open one."""
+        return [second.scan for second in self.seconds]
+
     def add_beside(self, ready: jobs.Opened) -> None:
-        """Put one more scan beside the one that is open."""
+        """Put one more scan beside the one that is open; it is not seen yet."""
         if ready.scan is None:
             return
-        self.names.add(ready.scan.name)
-        self.beside.append(ready.scan)
-        self._beside_layers.append(self.layers.add_beside(ready.layers))
+        if ready.item is None or ready.item.study is None:
+            self.names.add(ready.scan.name)
+        self.seconds.append(jobs.Second(ready, ready.scan, self.layers.add_beside(ready.layers)))
         self.beside_changed.emit()
         self.note.emit(f"Opened beside: {ready.scan.name}")
 
-    def show_beside(self, index: int) -> None:
-        """Show one of the open scans alone: 0 is the first, on which masks are drawn."""
-        for number, layers in enumerate(self._beside_layers, 1):
-            for layer in layers:
-                layer.visible = number == index and layer is layers[0]
+    def remove_beside(self, number: int) -> None:
+        """Close a scan beside the open one; the first of them is 1."""
+        second = self.seconds.pop(number - 1)
+        for layer in second.layers:
+            self.layers.discard(layer)
+        self.beside_changed.emit()
 
     def open_scans(self) -> list[OpenScan]:
         """Return every scan in the window: the open one first, those beside it, then layers of others."""
@@ -125,10 +133,15 @@ class Session(QObject):
         """What the user agreed to for the open scan."""
         return NONE if self.opened is None else self.opened.consent
 
+    @property
+    def who(self) -> Who:
+        """Of whom and when the open scan is."""
+        return NOBODY if self.opened is None else self.opened.who
+
     def put_scan_away(self) -> None:
         """Take the layers of the case away; what was found stays, and so does what `opened` holds elsewhere."""
         self.scan = self.result = self.opened = None
-        self.beside, self._beside_layers = [], []
+        self.seconds = []
         self.layers.close_case()
 
     def close_scan(self) -> None:
@@ -238,7 +251,7 @@ class Session(QObject):
             self.saved_changed.emit()
         if self.layers.scan is None and self.scan is not None and not self.layers.shows_scan:
             self.scan = self.result = self.opened = None
-            self.beside, self._beside_layers = [], []
+            self.seconds = []
             self.scan_changed.emit()
 
     # ---- classes -------------------------------------------------------------------------------------------------
@@ -271,6 +284,7 @@ class Session(QObject):
         """Show all classes but these."""
         self.hidden = hidden
         self.layers.name_classes(self.labels, hidden)
+        self.visibility_changed.emit()
 
     def lock_classes(self, locked: frozenset[int]) -> None:
         """Leave the voxels of these classes as they are, whatever is painted."""
