@@ -44,6 +44,11 @@ def user_models() -> Path:
     return _sub("models")
 
 
+def measures() -> Path:
+    """Return the folder of measures, one file a scan, named by a hash of its voxels."""
+    return _sub("measures")
+
+
 def exchange() -> Path:
     """Return a fresh private folder for memory-mapped arrays that cross to the engine; its owner deletes it."""
     return Path(tempfile.mkdtemp(prefix="medcnn-exchange-"))
