@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 from napari.layers import Surface as SurfaceLayer
+from napari.utils import Colormap
 
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.imaging.preview import Preview3D
@@ -56,7 +57,8 @@ class Scene:
         self._units = units
         made = Image(
             preview.codes, scale=preview.spacing, translate=preview.translate, units=units, name="Scan", rgb=False,
-            contrast_limits=_codes(preview, limits), colormap="gray", interpolation3d="linear", blending="translucent",
+            contrast_limits=_codes(preview, limits), colormap=_grey(), interpolation3d="linear",
+            blending="translucent_no_depth",  # surfaces are drawn over it: bone in front of them would look like holes
         )  # fmt: skip
         self.image = made
         self._viewer.layers.insert(0, made)
@@ -114,6 +116,11 @@ class Scene:
     def _take(self, layer: Any) -> None:
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
+
+
+def _grey() -> Colormap:
+    """Return grey values that are the clearer the darker they are: see-through rendering needs that."""
+    return Colormap([(0, 0, 0, 0), (1, 1, 1, 1)], name="clear grey")
 
 
 def _codes(preview: Preview3D, limits: tuple[float, float]) -> tuple[float, float]:
