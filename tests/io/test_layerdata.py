@@ -16,7 +16,6 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.layerdata import (
     KEY,
-    SOFT_TISSUE_HU,
     map_layer,
     mask_from_layer,
     mask_layer,
@@ -191,9 +190,9 @@ def test_layers_that_are_not_ours_or_changed_are_refused() -> None:
 def test_window() -> None:
     geometry = Geometry((1, 10, 100))
     ct = Volume(np.linspace(-1000, 1000, 1000).reshape(1, 10, 100), geometry, value_unit="HU")
-    assert window_for(ct) == SOFT_TISSUE_HU
+    assert window_for(ct) == (-160.0, 240.0)
     assert window_for(replace(ct, window=(-1350.0, 150.0))) == (-1350.0, 150.0)
-    assert window_for(replace(ct, window=(5.0, 5.0))) == SOFT_TISSUE_HU
+    assert window_for(replace(ct, window=(5.0, 5.0))) == (-160.0, 240.0)
     # a bone specimen has nothing in the soft tissue window, so percentiles stand in
     low, high = window_for(Volume(np.linspace(500, 1500, 1000).reshape(1, 10, 100), geometry, value_unit="HU"))
     assert 500 < low < 510 and 1490 < high < 1500

@@ -15,16 +15,13 @@ import numpy as np
 from napari_medcnn.core.geometry import Array, Geometry, Reorientation
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.core.windows import CT, HU, PET, SUV, USUAL_PERCENTILES, is_window
 from napari_medcnn.errors import InputError
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
 #: Key of `metadata` under which all our layers are known.
 KEY = "medcnn"
-#: Level 40 HU, width 400 HU: the usual soft tissue window.
-SOFT_TISSUE_HU = (-160.0, 240.0)
-_PERCENTILES = (0.5, 99.5)
-_SAMPLES = 1_000_000
 _UNNAMED_RGBA = (0.6, 0.6, 0.6, 1.0)
 _CLEAR = (0.0, 0.0, 0.0, 0.0)
 _COLOUR_CHANNELS = frozenset({(), ("red", "green", "blue"), ("red", "green", "blue", "alpha")})
@@ -67,9 +64,13 @@ def scan_layers(volume: Volume) -> list[LayerTuple]:
             info["range"] = (0.0, float(np.iinfo(plane.dtype).max))
         else:
             info["range"] = _range(plane)
+            # as it is opened, and what else the file offers: keys 0, 8 and 9
+            info["window"] = _window(volume, plane, info["range"])
+            info["inverted"] = volume.inverted or volume.value_unit.startswith(SUV)
+            info["windows"] = volume.windows[0 if volume.value_unit.startswith(SUV) else 1 :]
             kwargs |= {
-                "contrast_limits": _window(volume, plane, info["range"]),
-                "colormap": "gray_r" if volume.inverted else "gray",
+                "contrast_limits": info["window"],
+                "colormap": "gray_r" if info["inverted"] else "gray",
             }
         layers.append((plane, kwargs, "image"))
     return layers
@@ -216,34 +217,29 @@ def present_ids(array: Array) -> list[int]:
 
 
 def window_for(volume: Volume) -> tuple[float, float]:
-    """Return the (low, high) to show at once: the file's own window, soft tissue for HU, else percentiles."""
+    """Return the (low, high) to show at once.
+
+    0 to 10 for SUV, so that scans compare: scanners store a window of the day's highest value. Else the file's own
+    window; soft tissue for HU; percentiles for what has no unit.
+    """
     plane = np.abs(volume.array) if volume.array.dtype.kind == "c" else volume.array
     return _window(volume, plane, _range(plane))
 
 
 def _window(volume: Volume, plane: Array, limits: tuple[float, float]) -> tuple[float, float]:
-    if volume.window is not None and np.isfinite(volume.window).all() and volume.window[0] < volume.window[1]:
+    if volume.value_unit.startswith(SUV):
+        return PET[0].limits(plane, limits)
+    if volume.window is not None and is_window(*volume.window):
         return (float(volume.window[0]), float(volume.window[1]))
     if plane.dtype.kind == "b":
         return (0.0, 1.0)
     if plane.dtype == np.uint8 and volume.is_picture:
         return (0.0, 255.0)
-    low, high = _percentile_window(plane, limits)
-    if volume.value_unit == "HU" and low < SOFT_TISSUE_HU[1] and high > SOFT_TISSUE_HU[0]:
-        return SOFT_TISSUE_HU
+    low, high = USUAL_PERCENTILES.limits(plane, limits)
+    soft_tissue = CT[0]
+    if volume.value_unit == HU and low < soft_tissue.high and high > soft_tissue.low:
+        return (soft_tissue.low, soft_tissue.high)
     return (low, high)
-
-
-def _percentile_window(plane: Array, limits: tuple[float, float]) -> tuple[float, float]:
-    """Return percentiles of a regular sample of the finite values; the whole range where they coincide."""
-    step = max(1, round((plane.size / _SAMPLES) ** (1 / max(1, plane.ndim))))
-    sample = plane[tuple(slice(step // 2 if n > step else 0, None, step) for n in plane.shape)].astype(np.float64)
-    finite = sample[np.isfinite(sample)]
-    if finite.size:
-        low, high = (float(p) for p in np.percentile(finite, _PERCENTILES))
-        if low < high:
-            return (low, high)
-    return limits
 
 
 def _range(plane: Array) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QLineEdit, QPla
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import InputError
 from napari_medcnn.verbs.model_answers import VALUES, Answers, Draft, Values, open_questions, spec_from
+from napari_medcnn.widgets.number_field import number
 from napari_medcnn.widgets.parts import GAP, Text, column, form, row
 
 FINDS = {
@@ -32,24 +33,6 @@ WORDS = {
     "licence": "Licence",
     "trained_on": "Trained on",
 }
-_NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-
-
-def number(text: str, what: str) -> float:
-    """Read a number with comma or point; what could mean two numbers is refused.
-
-    Raises
-    ------
-    InputError
-        No plain number, or three digits after a comma, which many read as thousands.
-    """
-    text = text.strip().replace("\N{MINUS SIGN}", "-")
-    if not text.isascii() or not _NUMBER.fullmatch(text):
-        raise InputError(f"{what}: expected a number such as 0.5 or -160, got {text[:40]!r}")
-    if _THOUSANDS.fullmatch(text):
-        raise InputError(f"{what}: {text} can mean two numbers; write {text.replace(',', '')} or {_point(text)}")
-    return float(_point(text))
 
 
 def sizes(text: str, what: str) -> tuple[int, ...]:
@@ -206,7 +189,3 @@ def _pair(first: QWidget, second: QWidget) -> QWidget:
 
 def _optional(field: QLineEdit, what: str) -> float | None:
     return number(field.text(), what) if field.text().strip() else None
-
-
-def _point(text: str) -> str:
-    return text.replace(",", ".")

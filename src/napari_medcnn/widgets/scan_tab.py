@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -120,8 +118,8 @@ class ScanTab(QWidget):
         """Show the facts of a scan, None for none."""
         for widget in (self.facts_title, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
-        for section, fits in self._sections:
-            section.setVisible(volume is not None and fits(volume))
+        for section, pictures in self._sections:
+            section.setVisible(volume is not None and (pictures or not volume.is_picture))
         while self.facts.rowCount():
             self.facts.removeRow(0)
         if volume is None:
