@@ -10,6 +10,8 @@ from napari_medcnn.core.volume import Volume
 from napari_medcnn.verbs.doctor import Check
 
 SIDES_UNKNOWN = "left/right not stated in this file"
+#: DICOM modalities of pictures of the eye.
+_EYE = ("OP", "OPT", "OPV", "OCT", "OPM")
 _SIGNS = {"ok": "✓", "warn": "!", "missing": "✗"}
 
 
@@ -52,8 +54,25 @@ def sides_words(scan: Volume) -> str:
     """Return what a file without a place in the patient states of sides: those of a radiograph's edges, or nothing."""
     where = scan.patient_orientation
     words = f"right edge: {where[0]}, lower edge: {where[1]}" if len(where) == 2 else SIDES_UNKNOWN
+    side = laterality_words(scan)
+    return f"{words}; {side}" if side else words
+
+
+def laterality_words(scan: Volume) -> str:
+    """Return which one of a pair is seen, where the file states it: "body side: left"; of an eye "OD, right eye"."""
+    if scan.modality in _EYE:
+        return {"R": "OD, right eye", "L": "OS, left eye", "B": "OU, both eyes"}.get(scan.laterality, "")
     side = {"L": "left", "R": "right", "B": "both sides"}.get(scan.laterality, "")
-    return f"{words}; body side: {side}" if side else words
+    return f"body side: {side}" if side else ""
+
+
+def sides_badge(scan: Volume) -> list[str]:
+    """Return what stays on the picture of sides: that they are not stated, and which of a pair of organs is seen.
+
+    Where the file states the sides, letters at the edges tell them.
+    """
+    stated = scan.geometry.orientation_known or len(scan.patient_orientation) == 2
+    return [words for words in ("" if stated else SIDES_UNKNOWN, laterality_words(scan)) if words]
 
 
 def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
@@ -66,7 +85,6 @@ def badges(scan: Volume | None, consent: Consent = NONE) -> list[str]:
         "duplicate slices: " + consent.duplicates: consent.duplicates != "ask",
         consent.complex_part: consent.complex_part != "ask",
         "mm at detector": scan.detector_mm is not None,
-        "spacing unknown": scan.detector_mm is None and not scan.geometry.spacing_known,
-        sides_words(scan): not scan.geometry.orientation_known,
+        "spacing unknown: no measures in mm": scan.detector_mm is None and not scan.geometry.spacing_known,
     }
-    return [words for words, holds in told.items() if holds]
+    return [*sides_badge(scan), *(words for words, holds in told.items() if holds)]

@@ -1,0 +1,172 @@
+"""What is written on every view: letters of sides, corners, scale bar, readout, and the banner of two patients.
+
+Everything is read from the session and from the view when it is drawn, so no picture can say what is no longer true;
+an exported picture is drawn by the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtGui import QPainter
+
+from napari_medcnn.core.volume import Volume
+from napari_medcnn.core.who import Who
+from napari_medcnn.io.layerdata import KEY
+from napari_medcnn.widgets.keymap import CORRECT
+from napari_medcnn.widgets.study_model import person_lines
+from napari_medcnn.widgets.views import badges
+from napari_medcnn.widgets.views.banner import banner_words, draw_banner
+from napari_medcnn.widgets.views.corners import Corners, Line, draw_corners, line
+from napari_medcnn.widgets.views.frame import Frame
+from napari_medcnn.widgets.views.letters import draw_edges, draw_spokes, edges_of, spokes_of
+from napari_medcnn.widgets.views.neurological import Neurological
+from napari_medcnn.widgets.views.pane import MAIN, VOLUME, Pane
+from napari_medcnn.widgets.views.readout import Readout
+from napari_medcnn.widgets.views.scale_bar import draw_scale_bar
+from napari_medcnn.widgets.views.sheet import ORANGE, YELLOW, Sheet
+from napari_medcnn.widgets.views.view_section import ViewSection
+from napari_medcnn.widgets.views.views import FOUR
+from napari_medcnn.widgets.wording import badges as badges_of
+from napari_medcnn.widgets.wording import frame_words, sides_badge
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+
+STILL_READING = "FIRST PICTURE, still reading"
+
+
+class Annotations:
+    """The painter of words over all panes, the neurological box, and the readout."""
+
+    def __init__(self, dock: MedcnnDock, section: ViewSection) -> None:
+        self._dock = dock
+        #: Returns of whom further images are that are seen outside our layers; for the part that shows a second series.
+        self.also_shown: Callable[[], tuple[Who, ...]] = tuple
+        self.neurological = Neurological(dock)
+        self.readout = Readout(dock)
+        section.add_row(self.neurological.box)
+        dock.views.add_painter(self.paint)
+
+    def actions(self) -> dict[str, Callable[..., Any]]:
+        """No keys."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self.readout.close()
+        self.neurological.close()
+
+    # ---- drawing ---------------------------------------------------------------------------------------------------
+
+    @property
+    def scan(self) -> Volume | None:
+        """What is seen: the open scan, or the first picture of one that is being read."""
+        return self._dock.session.scan or self._dock.session.opening.preview
+
+    def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
+        """Write everything on one view."""
+        if self.scan is None and self._dock.layers.mask is None:
+            return
+        sheet = Sheet.of(painter, frame, pane)
+        from_top = draw_banner(sheet, self.banner)
+        corners = self.corners(pane, frame)
+        if frame is None:
+            draw_corners(sheet, corners, from_top)
+            if pane.name != VOLUME:  # which has letters at the ends of the scan
+                draw_spokes(sheet, spokes_of(self.scan, pane))
+            return
+        edges = edges_of(self.scan, frame)
+        letter = max(sheet.width_of(edges.top, sheet.large), sheet.width_of(edges.bottom, sheet.large))
+        _, free = draw_corners(sheet, corners, from_top, letter)
+        known = self.scan is not None and self.scan.geometry.spacing_known
+        draw_scale_bar(sheet, frame.zoom, "mm" if known else "px", free)
+        draw_edges(sheet, edges, from_top)
+
+    # ---- words -----------------------------------------------------------------------------------------------------
+
+    @property
+    def named(self) -> bool:
+        """True where names may be seen."""
+        views = self._dock.views
+        return not views.names_left_out if views.exporting else not self._dock.header.hides_names
+
+    @property
+    def banner(self) -> str:
+        """What the band over the views says; "" while one patient on one date is seen."""
+        session = self._dock.session
+        if session.scan is None:
+            return ""
+        seen = [second.opened.who for second in session.seconds if any(layer.visible for layer in second.layers)]
+        return banner_words((session.who, *seen, *self.also_shown()), self.named)
+
+    def corners(self, pane: Pane, frame: Frame | None) -> Corners:
+        """Return what stands in the four corners of a view."""
+        first = pane.name == MAIN or self._dock.views.exporting
+        if frame is None:
+            return Corners(top_left=self._badges(pane, frame, first))
+        left, right = self._places(pane, frame), self._windows()
+        said = [] if self._dock.views.exporting else self.readout.lines(pane)
+        left += [line(words) for words in reversed(said)]
+        return Corners(
+            top_left=self._badges(pane, frame, first),
+            top_right=self._person() if first else [],
+            bottom_left=left,
+            bottom_right=right,
+        )
+
+    def _badges(self, pane: Pane, frame: Frame | None, first: bool) -> list[Line]:
+        """Return mode and badges: in 2x2 those of the sides in every view, all others in the first."""
+        dock, scan = self._dock, self.scan
+        found = []
+        if pane.name == MAIN and not dock.views.exporting:
+            mode = STILL_READING if dock.session.opening.preview is not None else dock.mode.upper()
+            found.append(line(mode, colour=ORANGE if dock.mode == CORRECT else "#ffffff", strong=True, kept=True))
+        if scan is None:
+            return found
+        words = badges_of(scan, dock.session.consent) if first else sides_badge(scan)
+        if frame is not None and frame.mirrored:
+            words.insert(0, badges.NEUROLOGICAL)
+        words.append(badges.tilt_words(scan))
+        return found + [line(each, colour=YELLOW, strong=True, kept=True) for each in words if each]
+
+    def _person(self) -> list[Line]:
+        if not self.named or self._dock.session.scan is None:
+            return []
+        return [line(words) for words in person_lines(self._dock.browsing.person()) if words]
+
+    def _places(self, pane: Pane, frame: Frame) -> list[Line]:
+        dock, scan = self._dock, self._dock.session.scan
+        if scan is None:
+            return []
+        where = badges.slice_line(scan, frame)
+        slab = dock.reading.slab.slab_words(pane)
+        plane = pane_plane(scan, frame) if dock.views.layout == FOUR else ""
+        time = frame_words(scan, dock.frame)
+        if scan.frames > 1:
+            time = " · ".join(part for part in (f"step {dock.frame + 1} of {scan.frames}", time) if part)
+        above = [line(words) for words in (slab, time, plane) if words]
+        return ([where] if where is not None else []) + above
+
+    def _windows(self) -> list[Line]:
+        """Return the window of every scan that is seen, with the name of its preset."""
+        dock, scan = self._dock, self._dock.session.scan
+        windowing = dock.viewing.windowing
+        found = []
+        for layer in reversed(windowing.seen):
+            first = layer is dock.layers.scan
+            words = badges.window_words(layer)
+            kind = str(layer.metadata[KEY].get("modality", "")) or "second"
+            found.append(line(words if first else f"{kind}: {words}"))
+            if layer is windowing.layer:
+                name = badges.preset_name(layer, windowing.presets().values())
+                turned = windowing.inverted and not (first and scan is not None and scan.inverted)
+                found += [line(each) for each in (name, "inverted" if turned else "") if each]
+        return found[:4]
+
+
+def pane_plane(scan: Volume, frame: Frame) -> str:
+    """Return "Axial", "Coronal" or "Sagittal"; "" where the file does not say."""
+    names = ("Axial", "Coronal", "Sagittal")
+    return names[frame.depth_axis] if scan.geometry.orientation_known else ""
