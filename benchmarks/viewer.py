@@ -1,0 +1,408 @@
+"""The window against bare napari with the same layers: slices, crosshair, brightness, opening, and what is left behind.
+
+python benchmarks/viewer.py [--shape 600 512 512] [--rounds 7] [--cycles 100] [--only slice,opening,...]
+
+Both are real windows of one process and one size; ours with the dock, the overlay over its canvases and the engine of
+the tests. A time ends when every canvas concerned has drawn and been shown. Ways take turns in every round; a ratio is
+the median of the ratios of the rounds, with the smallest and largest beside it.
+
+What is timed: "slice" is a turn of the wheel against `dims.set_current_step`, scan and mask shown. "crosshair" is a new
+place on all three axes in 2x2 (three planes and the 3D view) against one bare slice change. "window" is a step of a
+right-drag against setting `contrast_limits`. "opening" is from arrays in memory to the picture: our whole path, with
+the range of values, the copy of the mask that is painted in, its snapshot, counts and journal, against `add_image` and
+`add_labels` of the same arrays. Reading files is apart (`reading.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+_PRIVATE = Path(tempfile.mkdtemp(prefix="medcnn-bench-"))
+os.environ["MEDCNN_HOME"] = str(_PRIVATE / "home")
+os.environ["NAPARI_CONFIG"] = str(_PRIVATE / "napari.yaml")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import napari  # noqa: E402
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt  # noqa: E402
+from qtpy.QtGui import QMouseEvent, QWheelEvent  # noqa: E402
+from qtpy.QtWidgets import QApplication  # noqa: E402
+
+import fake_engine  # noqa: E402
+from napari_medcnn.core.geometry import Geometry  # noqa: E402
+from napari_medcnn.core.labels import LabelSet  # noqa: E402
+from napari_medcnn.core.volume import LabelMap, Volume  # noqa: E402
+from napari_medcnn.io.layerdata import scan_layers  # noqa: E402
+from napari_medcnn.widgets import dock as dock_module  # noqa: E402
+from napari_medcnn.widgets import jobs  # noqa: E402
+from napari_medcnn.widgets.demo_window import settle, wait_until  # noqa: E402
+from napari_medcnn.widgets.engine_link import Preferences  # noqa: E402
+from napari_medcnn.widgets.launch import add_dock  # noqa: E402
+
+#: Steps of a round; the time of a step is that of all, divided.
+STEPS = 12
+#: What is asked: at most this ratio.
+ASKED = {"slice": 1.3, "crosshair": 4.5, "window": 1.3, "opening": 1.2}
+NONE, RIGHT = Qt.MouseButton.NoButton, Qt.MouseButton.RightButton
+NO_KEYS = Qt.KeyboardModifier.NoModifier
+
+
+class Drawn:
+    """Counts what a canvas draws and shows."""
+
+    def __init__(self, qt_viewer) -> None:
+        self.native = qt_viewer.canvas.native
+        self.draws = self.swaps = 0
+        qt_viewer.canvas._scene_canvas.events.draw.connect(self._drawn)
+        self.native.frameSwapped.connect(self._swapped)
+
+    def _drawn(self, _event) -> None:
+        self.draws, self.swaps = self.draws + 1, 0
+
+    def _swapped(self) -> None:
+        self.swaps += 1
+
+
+def until_drawn(canvases: list[Drawn], act: Callable[[], object]) -> None:
+    """Do something and wait until every canvas drew and was shown after it."""
+    before = [canvas.draws for canvas in canvases]
+    act()
+    end = time.perf_counter() + 30
+    while any(c.draws == b or not c.swaps for c, b in zip(canvases, before, strict=True)):
+        QApplication.processEvents()
+        if time.perf_counter() > end:
+            raise SystemExit("a canvas did not draw within 30 s")
+
+
+def timed(canvases: list[Drawn], acts: list[Callable[[], object]]) -> float:
+    """Return seconds of one act, drawn; what they leave to be done afterwards is counted, too."""
+    QApplication.processEvents()
+    start = time.perf_counter()
+    for act in acts:
+        until_drawn(canvases, act)
+    QApplication.processEvents()
+    return (time.perf_counter() - start) / len(acts)
+
+
+def case(shape: tuple[int, int, int]) -> tuple[Volume, LabelMap]:
+    """Return a noisy CT and a mask of eight classes in display order already, so that nobody copies to reorder."""
+    rng = np.random.default_rng(0)
+    plane = rng.normal(0, 40, (8, *shape[1:]))
+    y, x = np.ogrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    body = x * x / 0.8 + y * y / 0.5 < 1
+    array = np.empty(shape, np.int16)
+    mask = np.zeros(shape, np.uint8)
+    for k in range(shape[0]):
+        array[k] = np.where(body, 40 + plane[k % 8], -1000)
+        for number in range(8):
+            angle = number * np.pi / 4 + k / shape[0]
+            near = (x - 0.45 * np.cos(angle)) ** 2 + (y - 0.35 * np.sin(angle)) ** 2 < 0.015
+            mask[k][near] = number + 1
+    turned = np.diag([1.0, 1.0, -1.0])  # slices run to Inferior
+    grid = Geometry(shape, (1.0, 0.8, 0.8), direction=turned)
+    labels = LabelSet.for_ids(list(range(1, 9)))
+    return Volume(array, grid, name="CT", modality="CT", value_unit="HU"), LabelMap(mask, grid, labels, name="Mask")
+
+
+class Desk:
+    """The two windows."""
+
+    def __init__(self) -> None:
+        orders = _PRIVATE / "orders.json"
+        dock_module.read_preferences = lambda: Preferences(model_folder=str(_PRIVATE / "models"))
+        self.bare = napari.Viewer(title="bare")
+        self.viewer = napari.Viewer(title="ours")
+        self.dock = add_dock(self.viewer, fake_engine.launch(orders))
+        for viewer in (self.bare, self.viewer):
+            viewer.window._qt_window.resize(1366, 768)
+        wait_until(lambda: self.dock.link.engine.state == "ready" and not self.dock.tasks.names())
+        settle(1.0)
+        # the same canvas on both sides: napari's docks go, and its window gets the width that ours has beside the dock
+        self.bare.window._qt_viewer.dockLayerList.hide()
+        self.bare.window._qt_viewer.dockLayerControls.hide()
+        self.native = self.viewer.window._qt_viewer.canvas.native
+        self.match()
+        self.bare_drawn = Drawn(self.bare.window._qt_viewer)
+        self.drawn = {"main": Drawn(self.viewer.window._qt_viewer)}
+
+    def match(self) -> None:
+        """Give the bare canvas the size of our first one."""
+        other = self.bare.window._qt_viewer.canvas.native
+        for _ in range(4):
+            settle(0.2)
+            window = self.bare.window._qt_window
+            off = self.native.size() - other.size()
+            window.resize(window.size() + off)
+        settle(0.2)
+
+    # ---- opening and closing -------------------------------------------------------------------------------------
+
+    def open_ours(self, scan: Volume, mask: LabelMap | None) -> None:
+        session = self.dock.session
+        session.show_opened(jobs.Opened(scan, scan_layers(scan)))
+        if mask is not None:
+            session.show_mask(jobs.prepare_mask(mask, scan), "saved")
+
+    def open_bare(self, scan: Volume, mask: LabelMap) -> None:
+        place = {"scale": scan.geometry.spacing_mm, "units": "mm"}
+        self.bare.add_image(scan.array, **place)
+        self.bare.add_labels(mask.array, **place)
+
+    def close_ours(self) -> None:
+        self.dock.session.close_scan()
+
+    # ---- gestures ------------------------------------------------------------------------------------------------
+
+    def wheel(self, turns: int) -> None:
+        at = QPointF(self.native.width() / 2, self.native.height() / 2)
+        QApplication.sendEvent(
+            self.native,
+            QWheelEvent(at, QPointF(self.native.mapToGlobal(at.toPoint())), QPoint(0, 0), QPoint(0, 120 * turns), NONE,
+                        NO_KEYS, Qt.ScrollPhase.NoScrollPhase, False),
+        )  # fmt: skip
+
+    def mouse(self, kind, at: tuple[float, float], button, buttons, keys=NO_KEYS) -> None:
+        point = QPointF(*at)
+        where = QPointF(self.native.mapToGlobal(point.toPoint()))
+        QApplication.sendEvent(self.native, QMouseEvent(kind, point, where, button, buttons, keys))
+
+    def close(self) -> None:
+        self.dock.shut_down()
+        self.dock.link.engine.close()
+        self.viewer.close()
+        self.bare.close()
+
+
+# ---- what is measured ------------------------------------------------------------------------------------------------
+
+
+def bare_slices(desk: Desk, number: int) -> float:
+    dims, half = desk.bare.dims, int(desk.bare.dims.nsteps[0]) // 2
+    first = half + number * STEPS % (half - STEPS)
+    acts = [lambda k=k: dims.set_current_step(0, first + k) for k in range(1, STEPS + 1)]
+    dims.set_current_step(0, first)
+    settle(0.05)
+    return timed([desk.bare_drawn], acts)
+
+
+def our_slices(desk: Desk, number: int) -> float:
+    half = int(desk.viewer.dims.nsteps[0]) // 2
+    desk.viewer.dims.set_current_step(0, half + number * STEPS % (half - STEPS))
+    settle(0.05)
+    before = desk.viewer.dims.current_step[0]
+    seconds = timed([desk.drawn["main"]], [lambda: desk.wheel(-1)] * STEPS)
+    if abs(desk.viewer.dims.current_step[0] - before) != STEPS:
+        raise SystemExit("the wheel did not move one slice a turn")
+    return seconds
+
+
+def our_crosshair(desk: Desk, number: int) -> float:
+    views = desk.dock.views
+    for pane in views.panes[1:]:
+        if pane.name not in desk.drawn:
+            desk.drawn[pane.name] = Drawn(pane.qt)
+    flat = [desk.drawn[pane.name] for pane in views.panes if pane.is_flat]
+    size = np.array(views.grid.shown.shape)
+    start = size // 2 + number
+    acts = [lambda k=k: views.go_to(tuple(views.grid.world_of_index(start + k))) for k in range(1, STEPS + 1)]
+    views.go_to(tuple(views.grid.world_of_index(start)))
+    settle(0.1)
+    seconds = timed(flat, acts)
+    if tuple(np.round(views.grid.index_of(views.place)).astype(int)) != tuple(start + STEPS):
+        raise SystemExit("the crosshair is elsewhere")
+    return seconds
+
+
+def our_shift_move(desk: Desk, number: int) -> float:
+    flat = [desk.drawn[pane.name] for pane in desk.dock.views.panes if pane.is_flat and pane.name != "main"]
+    shift = Qt.KeyboardModifier.ShiftModifier
+    w, h = desk.native.width() / 2, desk.native.height() / 2
+    acts = [
+        lambda k=k: desk.mouse(QEvent.Type.MouseMove, (w - 40 + 4 * k + number, h - 40 + 4 * k), NONE, NONE, shift)
+        for k in range(STEPS)
+    ]
+    return timed(flat, acts)
+
+
+def bare_limits(desk: Desk, number: int) -> float:
+    layer = desk.bare.layers[0]
+    acts = [
+        lambda k=k: setattr(layer, "contrast_limits", (-160.0 + k, 240.0 + 2 * k + number))
+        for k in range(STEPS)
+    ]  # fmt: skip
+    return timed([desk.bare_drawn], acts)
+
+
+def our_drag(desk: Desk, number: int) -> float:
+    kinds, at = QEvent.Type, (desk.native.width() / 2, desk.native.height() / 2)
+    before = desk.dock.layers.scan.contrast_limits
+    desk.mouse(kinds.MouseMove, at, NONE, NONE)
+    desk.mouse(kinds.MouseButtonPress, at, RIGHT, RIGHT)
+    settle(0.05)
+    way = 1 if number % 2 else -1
+    acts = [
+        lambda k=k: desk.mouse(kinds.MouseMove, (at[0] + way * k, at[1] + way * k), NONE, RIGHT)
+        for k in range(1, STEPS + 1)
+    ]
+    canvases = [desk.drawn[p.name] for p in desk.dock.views.shown if p.is_flat]
+    seconds = timed(canvases, acts)
+    desk.mouse(kinds.MouseButtonRelease, at, RIGHT, NONE)
+    settle(0.05)
+    if tuple(desk.dock.layers.scan.contrast_limits) == tuple(before):
+        raise SystemExit("the drag did not change the window")
+    return seconds
+
+
+def opening(desk: Desk, scan: Volume, mask: LabelMap, ours: bool) -> float:
+    if ours:
+        seconds = timed([desk.drawn["main"]], [lambda: desk.open_ours(scan, mask)])
+        wait_until(lambda: not desk.dock.tasks.names())
+        desk.close_ours()
+    else:
+        seconds = timed([desk.bare_drawn], [lambda: desk.open_bare(scan, mask)])
+        desk.bare.layers.clear()
+    settle(0.3)
+    gc.collect()
+    return seconds
+
+
+class Table:
+    """Rounds in which ways take turns."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        print(f"{'what':34}{'ours ms':>9}{'bare ms':>9}{'ratio':>7}  spread        asked")
+
+    def row(self, name: str, ours: Callable[[int], float], bare: Callable[[int], float], asked: float | None) -> None:
+        pairs = []
+        for number in range(-1, self.rounds):
+            first, second = (ours, bare) if number % 2 else (bare, ours)
+            times = [first(number + 1), second(number + 1)]
+            pair = times if number % 2 else times[::-1]
+            if number >= 0:  # the first round warms up
+                pairs.append(pair)
+        ratios = sorted(a / b for a, b in pairs)
+        ratio = statistics.median(ratios)
+        told = "" if asked is None else f"at most {asked}" + ("" if ratio <= asked else " MISSED")
+        ms = [statistics.median(t) * 1000 for t in zip(*pairs, strict=True)]
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        print(f"{name:34}{ms[0]:9.1f}{ms[1]:9.1f}{ratio:7.2f}  {spread:13} {told}", flush=True)
+
+
+# ---- what is left behind ---------------------------------------------------------------------------------------------
+
+
+def resident_mb() -> float:
+    """Return resident memory in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def census() -> Counter:
+    """Count living objects of our classes, layers, viewers and QObjects."""
+    gc.collect()
+    found: Counter = Counter()
+    for thing in gc.get_objects():
+        kind = type(thing)
+        module = getattr(kind, "__module__", "") or ""
+        if module.startswith(("napari_medcnn", "napari.layers", "napari.components", "napari._vispy", "napari._qt")):
+            found[f"{module}.{kind.__qualname__}"] += 1
+        elif module.startswith(("PyQt", "PySide", "vispy.scene")):
+            found[kind.__qualname__] += 1
+    return found
+
+
+def leaks(desk: Desk, cycles: int) -> None:
+    """Open a case with a mask, go to 2x2 and back, close; print what grew after the first tenth."""
+    scan, mask = case((60, 160, 160))
+    warm = max(5, cycles // 10)
+    memory, before = [], Counter()
+    for cycle in range(cycles + warm):
+        if cycle == warm:
+            before = census()
+        desk.open_ours(scan, mask)
+        settle(0.02)
+        desk.dock.views.show_four()
+        settle(0.02)
+        desk.dock.reading.volume_view.make_surfaces()
+        wait_until(lambda: not desk.dock.tasks.names())
+        desk.dock.views.show_one()
+        desk.close_ours()
+        settle(0.02)
+        if cycle >= warm:
+            gc.collect()
+            memory.append(resident_mb())
+    after = census()
+    grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
+    slope = float(np.polyfit(np.arange(len(memory)), memory, 1)[0])
+    print(f"{cycles} cases opened with a mask, shown in 2x2 with surfaces, closed:")
+    print(f"  objects that grew: {grown or 'none'}")
+    print(f"  memory: {memory[0]:.0f} MB, then {memory[-1]:.0f} MB; {slope * 1000:.0f} KB a cycle (fitted line)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", type=int, nargs=3, default=(600, 512, 512))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cycles", type=int, default=100)
+    parser.add_argument("--only", default="slice,window,crosshair,opening,leaks")
+    given = parser.parse_args()
+    only = set(given.only.split(","))
+    desk = Desk()
+    try:
+        if only & {"slice", "window", "crosshair", "opening"}:
+            scan, mask = case(tuple(given.shape))
+            measure(desk, scan, mask, only, given.rounds)
+            desk.close_ours()
+            desk.bare.layers.clear()
+            del scan, mask
+        if "leaks" in only:
+            leaks(desk, given.cycles)
+    finally:
+        desk.close()
+        shutil.rmtree(_PRIVATE, ignore_errors=True)
+
+
+def measure(desk: Desk, scan: Volume, mask: LabelMap, only: set[str], rounds: int) -> None:
+    size = desk.native.size()
+    print(
+        f"{' x '.join(map(str, scan.array.shape))} int16 with a mask of uint8; canvas {size.width()} x {size.height()}"
+    )
+    table = Table(rounds)
+    if "opening" in only:
+        table.row("opening", lambda n: opening(desk, scan, mask, True), lambda n: opening(desk, scan, mask, False),
+                  ASKED["opening"])  # fmt: skip
+    desk.open_ours(scan, mask)
+    desk.open_bare(scan, mask)
+    settle(1.0)
+    if "slice" in only:
+        table.row("slice, one view", lambda n: our_slices(desk, n), lambda n: bare_slices(desk, n), ASKED["slice"])
+    if "window" in only:
+        table.row(
+            "window/level, one view", lambda n: our_drag(desk, n), lambda n: bare_limits(desk, n), ASKED["window"]
+        )
+    if "crosshair" in only:
+        desk.dock.views.show_four()
+        wait_until(lambda: not desk.dock.tasks.names())
+        settle(1.0)
+        table.row(
+            "crosshair, 2x2", lambda n: our_crosshair(desk, n), lambda n: bare_slices(desk, n), ASKED["crosshair"]
+        )
+        table.row("Shift+move, 2x2", lambda n: our_shift_move(desk, n), lambda n: bare_slices(desk, n), None)
+        table.row("window/level, 2x2", lambda n: our_drag(desk, n), lambda n: bare_limits(desk, n), None)
+        desk.dock.views.show_one()
+        settle(0.5)
+
+
+if __name__ == "__main__":
+    main()
