@@ -78,6 +78,20 @@ class DisplayGrid:
         index = self.index_of(world)
         return bool(np.all(index >= -0.5) and np.all(index < np.array(self.shown.shape) - 0.5))
 
+    def slice_mm(self, axis: int, depth: float) -> float | None:
+        """Return where a slice lies in the patient: LPS mm along the body axis nearest to display axis `axis`.
+
+        `depth` is the world coordinate of the slice along that axis; left, posterior and superior are positive. Of a
+        tilted scan it is the place of the middle of the slice. None for pictures, and where the file states no
+        orientation or spacing.
+        """
+        geometry = self.geometry
+        if not (geometry.orientation_known and geometry.spacing_known):
+            return None
+        middle = self.world_of_index((np.array(self.shown.shape) - 1) / 2)
+        middle[axis] = depth
+        return float(self.lps_of(middle)[2 - axis])
+
     def ends(self, axis: int) -> tuple[str, str]:
         """Return the letters at the low and high end of a display axis; ("", "") where the file does not state them."""
         return _ENDS[axis] if self.geometry.orientation_known else ("", "")

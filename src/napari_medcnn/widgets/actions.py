@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.widgets.views.pane import MAIN, Pane
 from napari_medcnn.widgets.views.views import Views
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
+
+#: Callbacks of napari that ours stand for, by the list they are in.
+_UNWANTED = {"mouse_wheel_callbacks": ("dims_scroll",), "mouse_double_click_callbacks": ("double_click_to_zoom",)}
 
 
 def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
@@ -23,8 +27,8 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
         "move_time": view.move_time,
         "preset": view.use_preset,
         "invert": view.invert,
-        "hide_overlays": view.hold_overlays,
-        "release_hide_overlays": view.release_overlays,
+        "hide_overlays": lambda: (view.hold_overlays(), dock.views.hold(True)),
+        "release_hide_overlays": lambda: (view.release_overlays(), dock.views.hold(False)),
         "outline": view.outline,
         "toggle_mode": dock.toggle_mode,
         "show_keys": dock.show_keys,
@@ -50,14 +54,37 @@ class MouseHooks:
         views.add_hook("wheel", correcting.on_wheel, main_only=True)
         views.add_hook("wheel", viewing.on_wheel)
         views.add_hook("drag", viewing.on_drag)
+        views.add_hook("double_click", self.on_double_click)
         views.add_hook("drag", strokes.on_press, main_only=True)
-        # napari also moves its sliders on Ctrl+wheel, which is zoom here; one gesture, one meaning.
-        self._wheel = viewer.mouse_wheel_callbacks
-        self._silenced = [c for c in self._wheel if getattr(c, "__name__", "") == "dims_scroll"]
-        for callback in self._silenced:
-            self._wheel.remove(callback)
+        # Napari also moves its sliders on Ctrl+wheel and zooms on double-click; one gesture, one meaning.
+        self._views = views
+        self._silenced: list[tuple[Any, Any]] = []
+        self._silence(viewer)
+        views.pane_added.connect(self._on_pane)
+
+    def _on_pane(self, pane: Pane) -> None:
+        if pane.name != MAIN:
+            self._silence(pane.viewer)
+
+    def _silence(self, viewer: Any) -> None:
+        for name, unwanted in _UNWANTED.items():
+            callbacks = getattr(viewer, name)
+            for callback in [c for c in callbacks if getattr(c, "__name__", "") in unwanted]:
+                callbacks.remove(callback)
+                self._silenced.append((callbacks, callback))
+
+    def on_double_click(self, viewer: Any, event: Any) -> None:
+        """Maximise or fit what is ours; layers of others keep what napari does."""
+        if self._views.has_scan:
+            self._views.on_double_click(viewer, event)
+            return
+        for _, callback in self._silenced:
+            if getattr(callback, "__name__", "") == "double_click_to_zoom":
+                callback(viewer, event)
+                return
 
     def close(self) -> None:
-        """Give the wheel back; `Views.close` takes our callbacks out."""
-        self._wheel[:0] = self._silenced
-        self._silenced = []
+        """Give napari's gestures back; `Views.close` takes our callbacks out."""
+        for callbacks, callback in self._silenced:
+            callbacks.insert(0, callback)
+        self._silenced.clear()

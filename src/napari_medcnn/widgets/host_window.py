@@ -47,6 +47,10 @@ class HostWindow(QObject):
         self._name = "" if dock is None else dock.objectName()
         self._digits = PhysicalDigits(self._window, self)
 
+    def watch(self, canvas: QWidget) -> None:
+        """A further canvas came: its digits are read by the place of the key, too."""
+        self._digits.watch(canvas)
+
     def show_napari_docks(self, shown: bool) -> None:
         """Show or hide napari's layer list and layer controls; found by their Qt names."""
         for dock in self._window.findChildren(QDockWidget):

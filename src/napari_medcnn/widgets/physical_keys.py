@@ -70,9 +70,16 @@ class PhysicalDigits(QObject):
 
     def __init__(self, window: QWidget, parent: QObject) -> None:
         super().__init__(parent)
-        self._canvases = [w for w in window.findChildren(QWidget) if w.inherits("QOpenGLWidget")]
-        for canvas in self._canvases:
+        self._canvases: list[QWidget] = []
+        for canvas in window.findChildren(QWidget):
+            if canvas.inherits("QOpenGLWidget"):
+                self.watch(canvas)
+
+    def watch(self, canvas: QWidget) -> None:
+        """Listen to a canvas that came later."""
+        if all(canvas is not known for known in self._canvases):
             canvas.installEventFilter(self)
+            self._canvases.append(canvas)
 
     def let_go(self) -> None:
         """Leave the canvases as they were found."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.widgets.views.frame import Frame, Place
@@ -13,6 +16,16 @@ if TYPE_CHECKING:
     from napari.qt import QtViewer
 
 MAIN, SECOND, THIRD, VOLUME = "main", "second", "third", "volume"
+#: Part of a canvas that a whole plane fills.
+_FILLED = 0.95
+
+
+@dataclass(frozen=True)
+class Look:
+    """What part of a plane is looked at: its middle, and the zoom with 1 for the whole plane in the canvas."""
+
+    centre: tuple[float, float]
+    zoom: float
 
 
 class Pane:
@@ -35,12 +48,17 @@ class Pane:
         self.viewer = viewer
         self.qt = qt
         self.overlay = Overlay(self, painters)
+        self._on_moved: Callable[[Pane], None] | None = None
+        self._on_looked: Callable[[Pane], None] | None = None
+        self._size = (0, 0)
 
     @property
     def native(self) -> QWidget:
         """The canvas: it has the focus, gets keys and mouse."""
         native: QWidget = self.qt.canvas.native
         return native
+
+    # ---- what it shows -------------------------------------------------------------------------------------------
 
     @property
     def is_flat(self) -> bool:
@@ -85,3 +103,106 @@ class Pane:
         """Return the world place (z, y, x) under a pixel of the canvas; None in 3D."""
         frame = self.frame()
         return None if frame is None else frame.to_place(x, y)
+
+    # ---- what it is told -----------------------------------------------------------------------------------------
+
+    def show_plane(self, axis: int, ndim: int) -> None:
+        """Let slices follow along a display axis; the viewer has `ndim` axes, time before the three of space."""
+        dims, lead = self.viewer.dims, ndim - 3
+        order = (*range(lead), *(lead + a for a in (axis, *(a for a in range(3) if a != axis))))
+        if dims.ndim != ndim:
+            dims.ndim = ndim
+        if tuple(dims.order) != order:
+            dims.order = order
+
+    def show_place(self, place: Place, lead: tuple[float, ...]) -> None:
+        """Show the slice that a place lies in, at a point of the leading axes; shown axes keep their numbers.
+
+        Napari slices anew whenever any number of its point changes, even one that does not choose the slice.
+        """
+        dims = self.viewer.dims
+        if not len(self.viewer.layers) or dims.ndim < 3:
+            return
+        point, offset = list(dims.point), int(dims.ndim) - 3
+        wanted = (*lead[-offset:], *place) if offset else place
+        if len(wanted) != len(point):
+            return
+        for axis in dims.not_displayed:
+            start, stop, step = dims.range[axis]
+            point[axis] = float(np.clip(start + round((wanted[axis] - start) / step) * step, start, stop))
+        if not np.allclose(point, dims.point, rtol=0, atol=1e-9):
+            dims.point = tuple(point)
+
+    @property
+    def whole_zoom(self) -> float:
+        """Pixels per unit of the world with which all of the plane fills the canvas; 1 without layers."""
+        width, height = max(1, self.native.width()), max(1, self.native.height())
+        return self._whole_zoom(width, height)
+
+    def _whole_zoom(self, width: int, height: int) -> float:
+        if not len(self.viewer.layers):
+            return 1.0
+        extent = self.viewer.layers.extent
+        size = (extent.world[1] - extent.world[0] + extent.step)[list(self.viewer.dims.displayed)]
+        if not self.is_flat:
+            return float(min(width, height))
+        return float(_FILLED * min(height / max(size[-2], 1e-9), width / max(size[-1], 1e-9)))
+
+    def fit(self) -> None:
+        """Show the whole plane."""
+        if not self.is_flat or not len(self.viewer.layers):
+            return
+        world = self.viewer.layers.extent.world[:, list(self.viewer.dims.displayed)]
+        row, column = (world[0] + world[1]) / 2
+        self.look = Look((float(row), float(column)), 1.0)
+
+    @property
+    def look(self) -> Look:
+        """What part of the plane is looked at."""
+        camera = self.viewer.scene.camera
+        return Look((float(camera.center[-2]), float(camera.center[-1])), float(camera.zoom) / self.whole_zoom)
+
+    @look.setter
+    def look(self, look: Look) -> None:
+        camera = self.viewer.scene.camera
+        camera.center = (0.0, *look.centre)
+        camera.zoom = look.zoom * self.whole_zoom
+
+    def resized(self, width: int, height: int) -> None:
+        """The canvas gets another size: what was seen stays seen, larger or smaller."""
+        before, self._size = self._size, (width, height)
+        if len(self.viewer.layers) and min(*before, width, height) > 1:
+            factor = self._whole_zoom(width, height) / self._whole_zoom(*before)
+            self.viewer.scene.camera.zoom *= factor
+
+    # ---- listening -----------------------------------------------------------------------------------------------
+
+    def connect(self, on_moved: Callable[[Pane], None], on_looked: Callable[[Pane], None]) -> None:
+        """Call `on_moved` when another slice or place is shown, `on_looked` when the camera moves or axes change."""
+        self._on_moved, self._on_looked = on_moved, on_looked
+        self._size = (self.native.width(), self.native.height())
+        self.viewer.dims.events.point.connect(self._moved)
+        for emitter in self._emitters():
+            emitter.connect(self._looked)
+
+    def _emitters(self) -> tuple[Any, ...]:
+        camera, dims = self.viewer.scene.camera.events, self.viewer.dims.events
+        return (camera.center, camera.zoom, camera.orientation, dims.order, dims.ndisplay, dims.ndim)
+
+    def _moved(self, _event: Any = None) -> None:
+        if self._on_moved is not None:
+            self._on_moved(self)
+
+    def _looked(self, _event: Any = None) -> None:
+        if self._on_looked is not None:
+            self._on_looked(self)
+
+    def close(self) -> None:
+        """Let go of the viewer and take our drawing layer off the canvas."""
+        if self._on_moved is not None:
+            self.viewer.dims.events.point.disconnect(self._moved)
+            for emitter in self._emitters():
+                emitter.disconnect(self._looked)
+        self._on_moved = self._on_looked = None
+        self.overlay.setParent(None)
+        self.overlay.deleteLater()

@@ -20,6 +20,7 @@ class ViewSection(QWidget):
         self.linked = QCheckBox("Linked zoom")
         self.linked.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.linked.setToolTip("The three planes have the same mm per pixel and the same middle")
+        self.linked.toggled.connect(views.link_zoom)
         self._rows = column(self, margin=0)
         self.add_row(row(self.four, self.linked, stretch=True))
         views.layout_changed.connect(self._show)
