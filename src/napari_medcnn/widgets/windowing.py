@@ -63,12 +63,12 @@ class Windowing(QObject):
 
     @property
     def layer(self) -> Image | None:
-        """The scan that is meant: the chosen one, else the uppermost that hides those below it."""
+        """The scan that is meant: the chosen one, else the uppermost that hides those below it, else the lowest."""
         seen = self.seen
         if any(layer is self._chosen for layer in seen):
             return self._chosen
         covering = [x for x in seen if x.opacity >= 1 and str(x.blending) in _COVERING]
-        return (covering or list(seen) or [None])[-1]
+        return covering[-1] if covering else next(iter(seen), None)
 
     def choose(self, layer: Image | None) -> None:
         """Mean another one of several scans that are seen together, None for the one that is seen best."""
