@@ -50,6 +50,7 @@ class Pane:
         self.overlay = Overlay(self, painters)
         self._on_moved: Callable[[Pane], None] | None = None
         self._on_looked: Callable[[Pane], None] | None = None
+        self._on_turned: Callable[[Pane], None] | None = None
         self._size = (0, 0)
 
     @property
@@ -177,17 +178,25 @@ class Pane:
 
     # ---- listening -----------------------------------------------------------------------------------------------
 
-    def connect(self, on_moved: Callable[[Pane], None], on_looked: Callable[[Pane], None]) -> None:
-        """Call `on_moved` when another slice or place is shown, `on_looked` when the camera moves or axes change."""
-        self._on_moved, self._on_looked = on_moved, on_looked
+    def connect(
+        self,
+        on_moved: Callable[[Pane], None],
+        on_looked: Callable[[Pane], None],
+        on_turned: Callable[[Pane], None],
+    ) -> None:
+        """Call `on_moved` for another slice or place, `on_looked` for the camera, `on_turned` for another plane."""
+        self._on_moved, self._on_looked, self._on_turned = on_moved, on_looked, on_turned
         self._size = (self.native.width(), self.native.height())
-        self.viewer.dims.events.point.connect(self._moved)
-        for emitter in self._emitters():
-            emitter.connect(self._looked)
+        for emitter, listener in self._listeners():
+            emitter.connect(listener)
 
-    def _emitters(self) -> tuple[Any, ...]:
+    def _listeners(self) -> tuple[tuple[Any, Callable[[Any], None]], ...]:
         camera, dims = self.viewer.scene.camera.events, self.viewer.dims.events
-        return (camera.center, camera.zoom, camera.orientation, dims.order, dims.ndisplay, dims.ndim)
+        return (
+            (dims.point, self._moved),
+            *((emitter, self._looked) for emitter in (camera.center, camera.zoom, camera.orientation)),
+            *((emitter, self._turned) for emitter in (dims.order, dims.ndisplay, dims.ndim)),
+        )
 
     def _moved(self, _event: Any = None) -> None:
         if self._on_moved is not None:
@@ -197,12 +206,15 @@ class Pane:
         if self._on_looked is not None:
             self._on_looked(self)
 
+    def _turned(self, _event: Any = None) -> None:
+        if self._on_turned is not None:
+            self._on_turned(self)
+
     def close(self) -> None:
         """Let go of the viewer and take our drawing layer off the canvas."""
         if self._on_moved is not None:
-            self.viewer.dims.events.point.disconnect(self._moved)
-            for emitter in self._emitters():
-                emitter.disconnect(self._looked)
-        self._on_moved = self._on_looked = None
+            for emitter, listener in self._listeners():
+                emitter.disconnect(listener)
+        self._on_moved = self._on_looked = self._on_turned = None
         self.overlay.setParent(None)
         self.overlay.deleteLater()

@@ -245,7 +245,10 @@ class Views(QObject):
 
     def _on_looked(self, pane: Pane) -> None:
         self.link_from(pane)
-        self.redraw()
+        pane.overlay.update()
+
+    def _on_turned(self, pane: Pane) -> None:
+        pane.overlay.update()
         if pane.name == MAIN and self.layout == FOUR:
             self._switching.follow_soon()  # another plane in the first view: the other two make room
 
@@ -325,7 +328,7 @@ class Views(QObject):
             if pane.name == MAIN or not main_only:
                 getattr(pane.viewer, _LISTS[kind]).insert(0, hook)
         self._points[pane.name] = _space(pane.viewer.dims.point)
-        pane.connect(self._on_moved, self._on_looked)
+        pane.connect(self._on_moved, self._on_looked, self._on_turned)
         self._pointing.watch(pane)
         self.active = self.active or pane
         self.pane_added.emit(pane)
