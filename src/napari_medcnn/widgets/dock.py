@@ -22,9 +22,9 @@ from napari_medcnn.widgets.engine_link import EngineLink, Preferences, read_pref
 from napari_medcnn.widgets.header import Header
 from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
-from napari_medcnn.widgets.keys_window import KeysWindow
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, scrolling
+from napari_medcnn.widgets.preferring import Preferring
 from napari_medcnn.widgets.reading import Reading
 from napari_medcnn.widgets.recovering import Recovering
 from napari_medcnn.widgets.run_all import RUN_ALL
@@ -36,6 +36,7 @@ from napari_medcnn.widgets.start_page import StartPage
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 from napari_medcnn.widgets.viewing import Viewing
+from napari_medcnn.widgets.views.pane import MAIN, Pane
 from napari_medcnn.widgets.views.views import Views
 from napari_medcnn.widgets.wording import check_words, how_words
 from napari_medcnn.worker.client import Launch
@@ -67,7 +68,8 @@ class MedcnnDock(QWidget):
         self.tasks = Tasks(self)
         self.layers = Layers(napari_viewer, self.say, self)
         self.views = Views(napari_viewer, self.layers, self)
-        self.viewing = Viewing(napari_viewer, self.layers)
+        self.views.opens_four = self.preferences.open_four
+        self.viewing = Viewing(napari_viewer, self.layers, self.views)
         self.viewing.wheel_moves_slices = self.preferences.wheel_mode == "slice"
         self.strokes = Strokes(napari_viewer, self.layers, self)
         self.session = Session(self.layers, self.strokes, self.tasks, self)
@@ -79,6 +81,7 @@ class MedcnnDock(QWidget):
         self.recovering = Recovering(self, self.showing.on_failed)
         self.reading = Reading(self)
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
+        self.preferring = Preferring(self)
         self.asking = Asking(self)
         self.browsing = Browsing(self)
         self._connect()
@@ -123,11 +126,12 @@ class MedcnnDock(QWidget):
         self.start.sample.connect(self.open_sample)
         self.start.check.connect(self.check_computer)
         self.start.models.connect(self.running.managing.open)
-        self.scan.preset.connect(self.viewing.use_preset)
+        self.start.preferences.connect(self.preferring.show_preferences)
         self.header.cancel_asked.connect(self.cancel)
         self.header.keys_asked.connect(self.show_keys)
         self.header.layers_shown.connect(self.show_napari_docks)
         self.link.changed.connect(self.header.show_engine)
+        self.views.pane_added.connect(self._on_pane)
         self.ai.result.how_asked.connect(self.show_how)
 
     # ---- beginning and end ---------------------------------------------------------------------------------------
@@ -141,6 +145,7 @@ class MedcnnDock(QWidget):
             self._host.taken_out.connect(self._taken_out)
             self.show_napari_docks(False)
             self.views.attach(self.window())
+        self.preferring.begin()
         self.link.start()
         self.running.find_models()
         self.recovering.look()
@@ -186,7 +191,6 @@ class MedcnnDock(QWidget):
             return
         self._closed = True
         self.browsing.close()
-        self.showing.close()
         self.tasks.close()
         self.running.close()
         self.session.shut_down()
@@ -198,6 +202,13 @@ class MedcnnDock(QWidget):
         self.layers.close()
         if self._host is not None:
             self._host.let_go()
+
+    def _on_pane(self, pane: Pane) -> None:
+        """A further view: it gets our keys."""
+        if pane.name != MAIN:
+            self.keymap.bind_viewer(pane.viewer)
+            if self._host is not None:
+                self._host.watch(pane.native)
 
     # ---- keys, drops ---------------------------------------------------------------------------------------------
 
@@ -261,6 +272,7 @@ class MedcnnDock(QWidget):
 
     def cancel(self) -> None:
         """Stop what is running."""
+        self.reading.cancel()
         for name in self.tasks.names():
             task = self.tasks.running(name)
             if task is not None and name not in (RUN, RUN_ALL):
@@ -272,8 +284,8 @@ class MedcnnDock(QWidget):
         self.showing.say(words)
 
     def show_keys(self) -> None:
-        """Show the table of keys."""
-        KeysWindow(self).show()
+        """Show which key does what."""
+        self.preferring.show_keys()
 
     def show_how(self) -> None:
         """Show how the result was made."""

@@ -3,12 +3,17 @@
 Keys are bound on the viewer instance and on layers that are ours, never on napari's classes, so layers of other
 plugins keep theirs.  On our own layers napari's remaining keys are silenced: `M` or `=` would otherwise change the
 class that is painted without a word.
+
+The table says which key does what until the user says otherwise (`key_choice`).  Keys that later tools will have are
+listed in `RESERVED`: they do nothing now, are not shown, and whoever gives one to something else is told what it is
+kept for.
 """
 
 from __future__ import annotations
 
+import sys
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +30,7 @@ class Key:
     Parameters
     ----------
     key
-        As napari spells it ("Control-Z").
+        As napari spells it ("Control-Z"); "" for a line that has no key until the user gives it one.
     modes
         Where it works.
     does
@@ -49,7 +54,15 @@ class Key:
     @property
     def shown(self) -> str:
         """The key as printed on keyboards."""
-        return self.key.replace("Control", "Ctrl").replace("-", "+") if len(self.key) > 1 else self.key
+        return shown(self.key)
+
+
+def shown(key: str) -> str:
+    """Return a key as printed on keyboards: "Ctrl+Z"."""
+    if len(key) < 2:
+        return key
+    names = {"Control": "Cmd" if sys.platform == "darwin" else "Ctrl", "Escape": "Esc"}
+    return "+".join(names.get(part, part) for part in key.split("-"))
 
 
 KEYS: tuple[Key, ...] = (
@@ -71,6 +84,7 @@ KEYS: tuple[Key, ...] = (
     Key("F1", BOTH, "Show the keys", "show_keys"),
     Key("Escape", BOTH, "Cancel what is running", "cancel"),
     Key("Control-Z", BOTH, "Undo", "undo"),
+    Key("", BOTH, "Undo", "undo"),
     Key("Control-Shift-Z", BOTH, "Redo", "redo"),
     Key("Control-Y", BOTH, "Redo", "redo"),
     *(Key(str(n), (READ,), f"Window {n}", "preset", n, READ) for n in range(1, 10)),
@@ -88,16 +102,57 @@ KEYS: tuple[Key, ...] = (
     Key("]", (CORRECT,), "Larger brush", "brush", 1, CORRECT),
 )
 
-#: What the mouse does; shown beside the keys.
-MOUSE: tuple[tuple[str, str], ...] = (
-    ("Wheel", "Next or previous slice (zoom on pictures)"),
-    ("Ctrl+wheel", "Zoom"),
-    ("Shift+wheel", "Correct: brush size"),
-    ("Right-drag", "Brightness: across is window, up and down is level"),
-    ("Middle-drag", "Move the picture"),
-    ("Left-drag", "Read: move the picture. Correct: the chosen tool"),
-    ("Ctrl+drag", "Correct: erase"),
+#: Keys that tools to come will have: key, modes, what it is kept for.
+RESERVED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("Y", BOTH, '"Why here?"'),
+    ("A", (CORRECT,), "lasso and polygon"),
+    ("R", (CORRECT,), "region growing"),
+    ("S", (CORRECT,), "smart clicks"),
+    ("J", (CORRECT,), "interpolating between slices"),
+    ("D", (CORRECT,), "the menu of islands"),
+    ("B", (CORRECT,), "accepting the model in a box"),
+    ("C", (CORRECT,), "finding a class by name"),
+    ("N", (CORRECT,), "the next doubtful spot"),
+    ("Shift-N", (CORRECT,), "the previous doubtful spot"),
+    ("U", (CORRECT,), "marking a case as unsure"),
+    ("K", BOTH, "what digits mean"),
+    ("Control-K", BOTH, "the list of tools"),
+    ("Enter", (CORRECT,), "finishing, or accepting the case"),
+    ("Shift-Enter", (CORRECT,), "the previous case"),
+    ("Backspace", (CORRECT,), "removing the last point"),
 )
+
+
+def mouse_rows(wheel_moves_slices: bool) -> tuple[tuple[str, str], ...]:
+    """Return what the mouse does, shown beside the keys."""
+    wheel = "Next or previous slice (zoom on pictures)" if wheel_moves_slices else "Zoom"
+    return (
+        ("Wheel", wheel),
+        ("Ctrl+wheel", "Zoom"),
+        ("Shift+wheel", "Correct: brush size"),
+        ("Right-drag", "Brightness: across is window, up and down is level"),
+        ("Middle-drag, Space+drag", "Move the picture"),
+        ("Left-drag", "Read: move the picture. Correct: the chosen tool"),
+        ("Ctrl+drag", "Correct: erase"),
+        ("Alt+drag", "Zoom into a box"),
+    )
+
+
+def ids(rows: Sequence[Key]) -> tuple[str, ...]:
+    """Return one name per line, the same whatever the key: what it does, numbered where several lines do the same."""
+    found: list[str] = []
+    for row in rows:
+        what = row.action if row.argument is None else f"{row.action} {row.argument}"
+        number = 1 + sum(name == what or name.startswith(f"{what} #") for name in found)
+        found.append(what if number == 1 else f"{what} #{number}")
+    return tuple(found)
+
+
+#: Keys of napari's viewer that may act while a layer of ours is selected: none of them touches a layer or a plane.
+_HARMLESS = frozenset(
+    {"hold_for_pan_zoom", "reset_view", "toggle_theme", "toggle_console_visibility", "show_shortcuts",
+     "select_layer_above", "select_layer_below", "extend_selection_to_layer_above", "extend_selection_to_layer_below"}
+)  # fmt: skip
 
 Action = Callable[..., Any]
 
@@ -115,17 +170,33 @@ class KeyMap:
         Returns the mode that holds now.
     """
 
-    def __init__(self, viewer: Any, actions: Mapping[str, Action], mode: Callable[[], str]) -> None:
-        missing = {key.action for key in KEYS} - set(actions)
+    def __init__(
+        self, viewer: Any, actions: Mapping[str, Action], mode: Callable[[], str], rows: Sequence[Key] = KEYS
+    ) -> None:
+        missing = {key.action for key in rows} - set(actions)
         if missing:
             raise KeyError(f"keys without a function: {sorted(missing)}")
         self._viewer = viewer
         self._actions = actions
         self._mode = mode
         self._bound: list[weakref.ref[Any]] = []
-        self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(key.key for key in KEYS)}
+        self._dispatch: dict[str, Callable[[Any], Any]] = {}
+        self.rows: tuple[Key, ...] = ()
+        self.use(rows)
+
+    def use(self, rows: Sequence[Key]) -> None:
+        """Take another table, at once, in every view and on every layer of ours."""
+        for name in self._dispatch:
+            self._viewer.bind_key(name, None)
+        self.rows = tuple(rows)
+        self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(row.key for row in rows if row.key)}
         for name, function in self._dispatch.items():
-            viewer.bind_key(name, function, overwrite=True)
+            self._viewer.bind_key(name, function, overwrite=True)
+        self._bound = [reference for reference in self._bound if reference() is not None]
+        for reference in self._bound:
+            bound = reference()
+            if bound is not None:
+                self._fill(bound)
 
     def bind_layer(self, layer: Layer) -> None:
         """Give a layer of ours the same keys; what else napari would do on it is silenced."""
@@ -136,16 +207,23 @@ class KeyMap:
         self._bind_alone(viewer)
 
     def _bind_alone(self, where: Any) -> None:
-        for cls in type(where).__mro__:
-            for key in tuple(getattr(cls, "class_keymap", {})):
-                where.bind_key(key, _nothing, overwrite=True)
+        self._fill(where)
+        self._bound.append(weakref.ref(where))
+
+    def _fill(self, where: Any) -> None:
+        """Write all keys of a layer or a view anew."""
+        where.keymap.clear()
+        for owner in (where, self._viewer):
+            for cls in type(getattr(owner, "__wrapped__", owner)).__mro__:
+                for key, function in tuple(getattr(cls, "class_keymap", {}).items()):
+                    if owner is where or getattr(function, "__name__", "") not in _HARMLESS:
+                        where.bind_key(key, _nothing, overwrite=True)
         for name, function in self._dispatch.items():
             where.bind_key(name, function, overwrite=True)
-        self._bound.append(weakref.ref(where))
 
     def press(self, name: str) -> bool:
         """Do what a key does now; False if it does nothing in this mode."""
-        row = self._row(name)
+        row = self.row(name)
         if row is None:
             return False
         arguments = () if row.argument is None else (row.argument,)
@@ -161,13 +239,15 @@ class KeyMap:
             if bound is not None:
                 bound.keymap.clear()
         self._bound.clear()
+        self._dispatch, self.rows = {}, ()
 
-    def _row(self, name: str) -> Key | None:
+    def row(self, name: str) -> Key | None:
+        """Return what a key does in this mode, None for nothing."""
         mode = self._mode()
-        return next((key for key in KEYS if key.key == name and mode in key.modes), None)
+        return next((row for row in self.rows if row.key == name and mode in row.modes), None)
 
     def _function_for(self, name: str) -> Callable[[Any], Any]:
-        held = next((key for key in KEYS if key.key == name and key.held), None)
+        held = next((row for row in self.rows if row.key == name and row.held), None)
         if held is None:
 
             def pressed(_where: Any) -> None:

@@ -21,6 +21,7 @@ class StartPage(QWidget):
     sample = Signal(str)
     check = Signal()
     models = Signal()
+    preferences = Signal()
     recover = Signal(object)
     discard = Signal(object)
 
@@ -47,6 +48,8 @@ class StartPage(QWidget):
         layout.addWidget(self.check_button)
         self.models_button = button("Models...", self.models.emit, "All models: import, test, remove")
         layout.addWidget(self.models_button)
+        self.keys_button = button("Keys and views...", self.preferences.emit, "Keys, the wheel, one view or 2x2")
+        layout.addWidget(self.keys_button)
         layout.addStretch(1)
         layout.addWidget(Text(RESEARCH_USE))
 
