@@ -87,7 +87,7 @@ def test_names_of_scans_beside_and_of_channels_are_hidden_as_well(desk, model_fo
     desk.until(lambda: len(dock.session.beside) == 1 and not dock.tasks.names())
     dock.tabs.setCurrentIndex(1)
     desk.until(lambda: dock.ai.choose("tiny-two") and not dock.tasks.names())
-    boxes = [*dock.ai.channels.boxes, dock.scan.shown]
+    boxes = [*dock.ai.channels.boxes, dock.reading.second_series.panel.shown]
     assert all(WHO in box.itemText(box.count() - 1) for box in boxes)
     desk.click(dock.header.names)
     desk.idle(0.1)

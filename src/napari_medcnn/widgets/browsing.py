@@ -34,6 +34,7 @@ class Browsing(QObject):
         self._tree.opened.connect(self.open)
         self._tree.chosen.connect(self._on_chosen)
         self._tree.header_asked.connect(self.show_header)
+        self._tree.beside_asked.connect(self.open_beside)
         opening = self._session.opening
         opening.asked.connect(self._on_asked)
         opening.progressed.connect(self._on_progress)
@@ -52,6 +53,17 @@ class Browsing(QObject):
         self._dock.say("")
         scan = self._scan_first(item)
         self._session.opening.chosen(item_id, "" if scan is None else scan.id)
+
+    def open_beside(self, item: Item) -> None:
+        """Open a series of the tree beside the open scan, and show both."""
+        found, session = self._session.found, self._session
+        if found is None or session.scan is None:
+            return
+        if session.opened is not None and session.opened.item is item:
+            self._dock.say("This series is open already; choose another one to put beside it.")
+            return
+        self._dock.say("")
+        session.opening.beside_item(found, item, self._dock.reading.second_series.show_newest)
 
     def _scan_first(self, item: Item) -> Item | None:
         """Return the scan to open before a mask: its own, unless that or another of the same study is open."""

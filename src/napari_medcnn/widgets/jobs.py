@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, Events, Preview, Progress, Result
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.core.who import NOBODY, Who, differing
 from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io import samples
 from napari_medcnn.io.found import Found, Item
@@ -59,6 +61,29 @@ class Opened:
     item: Item | None = None
     consent: Consent = NONE
 
+    @property
+    def who(self) -> Who:
+        """Of whom and when the scan is, as far as its file states it."""
+        return who_of(self.item, "" if self.scan is None else self.scan.frame_of_reference)
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """A scan beside the open one, as it was read, and its layers."""
+
+    opened: Opened
+    scan: Volume
+    layers: tuple[Any, ...]
+
+
+def who_of(item: Item | None, frame_of_reference: str = "") -> Who:
+    """Return of whom and when an item is; what is not DICOM states nothing."""
+    if item is None or item.study is None:
+        return Who(frame_of_reference=frame_of_reference)
+    person = item.study.person
+    said = (person.name, person.id, person.birth_date, person.sex)
+    return Who(said, item.study.date, frame_of_reference)
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -71,10 +96,11 @@ class Looked:
 
 @dataclass(frozen=True, eq=False)
 class Over:
-    """The scan that a mask is laid over, None for none; `resample` if the user agreed to that."""
+    """The scan that a mask is laid over, None for none, and of whom it is; `resample` if the user agreed to that."""
 
     scan: Volume | None
     resample: bool = False
+    who: Who = NOBODY
 
 
 def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
@@ -128,7 +154,8 @@ def open_item(found: Found, item: str | None, consent: Consent, over: Over) -> W
             elif not isinstance(event, Result):
                 yield event
             elif isinstance(event.value, LabelMap):
-                yield Result(Opened(None, [], _over(event.value, over)))
+                of = who_of(found.item(item)) if found.items else NOBODY
+                yield Result(Opened(None, [], _over(event.value, over, of)))
             else:
                 value = predict.with_source(event.value, *_source_of(found, item))
                 yield Result(Opened(value, scan_layers(value)))
@@ -152,14 +179,25 @@ def open_mask(path: Path, over: Over) -> Work:
 
     def work(cancel: Cancel) -> Events:
         yield Progress(None, f"Reading {path.name}")
-        yield Result(Opened(None, [], _over(read_labels(path), over)))
+        mask = read_labels(path)
+        items: tuple[Item, ...] = ()
+        with contextlib.suppress(MedcnnError):  # it is read already; whom it is of is all that is asked here
+            for event in info.run(info.InfoRequest((path,)), cancel):
+                items = event.value.items if isinstance(event, Result) else items
+        yield Result(Opened(None, [], _over(mask, over, who_of(items[0] if len(items) == 1 else None))))
 
     return work
 
 
-def _over(mask: LabelMap, over: Over) -> MaskWork:
+def _over(mask: LabelMap, over: Over, of: Who) -> MaskWork:
     if over.scan is None:
         return prepare_mask(mask, None)
+    what = differing(of, over.who)
+    if what:
+        raise InputError(
+            f"{mask.name}: this mask is of another patient than the open scan ({what} differ). A mask is laid over "
+            "the scan of its own patient only; open that scan first"
+        )
     return prepare_mask(placed(mask, over.scan, over.resample), over.scan)
 
 

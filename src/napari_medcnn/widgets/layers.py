@@ -68,14 +68,18 @@ class Layers(QObject):
         return self.scan
 
     def add_beside(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
-        """Add one more scan to the open one, hidden; it goes with the case."""
+        """Add one more scan to the open one, hidden and below masks and maps; it goes with the case."""
         active = self._viewer.layers.selection.active
-        added = self._add_images([(data, {**kwargs, "visible": False}, kind) for data, kwargs, kind in parts])
+        over = (i for i, x in enumerate(self._viewer.layers) if self.is_ours(x) and x.metadata[KEY]["role"] != "scan")
+        at = next(over, len(self._viewer.layers))
+        added = self._add_images([(data, {**kwargs, "visible": False}, kind) for data, kwargs, kind in parts], at)
         self.select(active)
         return added
 
-    def _add_images(self, parts: list[LayerTuple]) -> tuple[Image, ...]:
-        added = tuple(self._add(Image(data, **kwargs)) for data, kwargs, _ in parts)
+    def _add_images(self, parts: list[LayerTuple], at: int | None = None) -> tuple[Image, ...]:
+        places = [None if at is None else at + i for i in range(len(parts))]
+        made = zip(parts, places, strict=True)
+        added = tuple(self._add(Image(data, **kwargs), place) for (data, kwargs, _), place in made)
         for layer in added:
             layer_parts.widen_limits(layer, *layer.metadata[KEY]["range"])
         return added
@@ -315,13 +319,13 @@ class Layers(QObject):
 
     # ---- protecting --------------------------------------------------------------------------------------------
 
-    def _add(self, layer: Layer) -> Layer:
+    def _add(self, layer: Layer, at: int | None = None) -> Layer:
         layer.locked = True
         self._ours.append(layer)
         self._names[id(layer)] = layer.name
         if self._names_hidden:  # before napari knows it: its status bar keeps the name that it saw first
             self._show_name(layer)
-        self._viewer.add_layer(layer)
+        self._viewer.layers.insert(len(self._viewer.layers) if at is None else at, layer)
         if not self._names_hidden:
             self._names[id(layer)] = layer.name
         self._places[id(layer)] = {name: place_of(getattr(layer, name)) for name in _PLACED}

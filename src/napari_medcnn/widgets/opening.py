@@ -11,8 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.errors import ConsentNeededError, MedcnnError
-from napari_medcnn.io.found import Found
+from napari_medcnn.errors import ConsentNeededError, InputError, MedcnnError
+from napari_medcnn.io.found import Found, Item, shown
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.notices import Question
 from napari_medcnn.widgets.study_model import only_scan
@@ -64,7 +64,7 @@ class Opening(QObject):
         def again(more: Consent) -> None:
             self.item(item_id, more, resample_mask or more == consent)
 
-        work = jobs.open_item(found, item_id, consent, jobs.Over(session.scan, resample_mask))
+        work = jobs.open_item(found, item_id, consent, jobs.Over(session.scan, resample_mask, session.who))
         self._start(work, done, Asker(again, consent))
 
     def chosen(self, item_id: str, under: str = "") -> None:
@@ -75,7 +75,7 @@ class Opening(QObject):
     def mask(self, path: Path, resample: bool = False) -> None:
         """Read a mask and lay it over the open scan."""
         self._session.names.add(str(path))
-        work = jobs.open_mask(path, jobs.Over(self._session.scan, resample))
+        work = jobs.open_mask(path, jobs.Over(self._session.scan, resample, self._session.who))
         self._start(work, self._session.show_opened, Asker(lambda _consent: self.mask(path, True), NONE))
 
     def sample(self, name: str) -> None:
@@ -84,22 +84,47 @@ class Opening(QObject):
         self._session.found_changed.emit()
         self._start(jobs.open_sample(name), self._session.show_opened)
 
-    def beside(self, paths: Sequence[Path], consent: Consent = NONE) -> None:
+    def beside(self, paths: Sequence[Path]) -> None:
         """Open scans beside the one that is open; each must be one scan."""
         if not paths:
             return
         session, path, rest = self._session, paths[0], paths[1:]
         session.names.add(str(path))
 
+        def looked(there: jobs.Looked) -> None:
+            session.names |= there.names
+            session.files |= there.files
+            item = only_scan(there.found)
+            if item is None and there.found.items:
+                session.failed.emit(
+                    InputError(
+                        f"{shown(path)}: holds {len(there.found.items)} series; open it with Open folder, and choose "
+                        "Open beside in the list of series"
+                    )
+                )
+            else:
+                self.beside_item(there.found, item, lambda: self.beside(rest))
+
+        self._start(jobs.look((path,)), looked)
+
+    def beside_item(
+        self, found: Found, item: Item | None, then: Callable[[], None] | None = None, consent: Consent = NONE
+    ) -> None:
+        """Open one item of what was found beside the scan that is open, then go on; None where there is but one."""
+        session = self._session
+
         def opened(ready: jobs.Opened) -> None:
             if ready.scan is None or session.scan is None:
-                session.note.emit(f"{path.name}: a mask, or no scan is open; only scans can be opened beside a scan.")
+                name = shown(found.path) if item is None or item.study is None else item.title
+                session.note.emit(f"{name}: a mask, or no scan is open; only scans can be opened beside a scan.")
                 return
-            session.add_beside(ready)
-            self.beside(rest)
+            session.add_beside(replace(ready, item=item, consent=consent))
+            if then is not None:
+                then()
 
-        work = jobs.open_item(Found(path), None, consent, jobs.Over(session.scan))
-        self._start(work, opened, Asker(lambda more: self.beside(paths, more), consent))
+        work = jobs.open_item(found, None if item is None else item.id, consent, jobs.Over(None))
+        asker = Asker(lambda more: self.beside_item(found, item, then, more), consent)
+        self._start(work, opened, asker, preview=False)
 
     def then(self, path: Path | str, then: Callable[[], None]) -> None:
         """Open a file, or the example of that name, and do something once its scan is there."""
@@ -117,7 +142,7 @@ class Opening(QObject):
 
     # ---- what comes of it ------------------------------------------------------------------------------------------
 
-    def _start(self, work: Work, done: Callable[[Any], None], asker: Asker | None = None) -> None:
+    def _start(self, work: Work, done: Callable[[Any], None], asker: Asker | None = None, preview: bool = True) -> None:
         self._give_up()
 
         def finished(value: Any) -> None:
@@ -133,7 +158,8 @@ class Opening(QObject):
                 self._session.failed.emit(error)
 
         task = self._session.tasks.start(OPENING, work, finished, failed, self.progressed.emit)
-        task.previewed.connect(self._show_preview)
+        if preview:
+            task.previewed.connect(self._show_preview)
         task.cancelled.connect(self._give_up)
         task.ended.connect(self._ended)
 

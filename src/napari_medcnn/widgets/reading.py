@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_medcnn.widgets.brightness import Brightness
+from napari_medcnn.widgets.cine import Cine
+from napari_medcnn.widgets.second_series.second import SecondSeries
+from napari_medcnn.widgets.slab import Slabs
 from napari_medcnn.widgets.strip import Strip
+from napari_medcnn.widgets.views.annotations import Annotations
+from napari_medcnn.widgets.views.crosshair import Crosshair
+from napari_medcnn.widgets.views.smoothing import Smoothing
 from napari_medcnn.widgets.views.view_section import ViewSection
 from napari_medcnn.widgets.volume_view.volume_view import VolumeView
 
@@ -34,9 +41,21 @@ class Reading:
         #: The block "View" of the Scan tab; features put their rows there.
         self.view_section = ViewSection(views)
         dock.scan.add_section("View", self.view_section, opened=True)
+        self.crosshair = Crosshair(views)
+        self.smoothing = Smoothing(dock.layers)
         self.strip = Strip(dock)
         self.volume_view = VolumeView(dock)
-        self.features: tuple[Feature, ...] = (self.strip, self.volume_view)
+        self.annotations = Annotations(dock, self.view_section)
+        self.brightness = Brightness(dock)
+        self.slab = Slabs(dock, self.view_section)
+        self.cine = Cine(dock, self.view_section)
+        self.second_series = SecondSeries(dock)
+        self.annotations.also_shown = self.second_series.also_shown
+        self.features: tuple[Feature, ...] = (
+            self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
+            self.slab, self.cine,
+            self.second_series,
+        )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 
     def actions(self) -> dict[str, Callable[..., Any]]:
@@ -46,7 +65,16 @@ class Reading:
             found |= feature.actions()
         return found
 
+    def cancel(self) -> None:
+        """Stop what runs by itself or is half done, where a feature has something of the kind."""
+        for feature in reversed(self.features):
+            getattr(feature, "cancel", _nothing)()
+
     def close(self) -> None:
         """Let go of the viewer, the newest feature first."""
         for feature in reversed(self.features):
             feature.close()
+
+
+def _nothing() -> None:
+    """What a feature without anything to cancel does."""

@@ -9,7 +9,7 @@ from napari_medcnn.core.volume import Volume
 from napari_medcnn.widgets.brightness import BrightnessBlock
 from napari_medcnn.widgets.layer_parts import through_axis
 from napari_medcnn.widgets.notices import Notices
-from napari_medcnn.widgets.parts import GAP, Choice, Section, Text, button, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Section, Text, button, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
 from napari_medcnn.widgets.wording import sides_words
 
@@ -55,7 +55,6 @@ class ScanTab(QWidget):
     open_folder = Signal()
     close_scan = Signal()
     open_beside = Signal()
-    beside_shown = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,20 +77,14 @@ class ScanTab(QWidget):
         self.sections = column(margin=0)
         layout.addLayout(self.sections)
         layout.addStretch(0)
-        self.shown_title = Text("Shown scan", bold=True)
-        layout.addWidget(self.shown_title)
-        self.shown = Choice()
-        self.shown.setAccessibleName("Shown scan")
-        self.shown.setToolTip("Which of the open scans is seen; the first is the one that masks are drawn on")
-        self.shown.currentIndexChanged.connect(self.beside_shown.emit)
-        layout.addWidget(self.shown)
         self.beside_button = button(
-            "Open beside...", self.open_beside.emit, "Further scans: channels for a model, or cases to run it on"
+            "Open beside...",
+            self.open_beside.emit,
+            "Further scans: to compare, channels for a model, or cases to run it on",
         )
         self.close_button = button("Close", self.close_scan.emit, "Close all open scans")
         layout.addLayout(row(self.beside_button, self.close_button))
         self.show_scan(None)
-        self.show_beside([])
 
     def add_section(self, title: str, content: QWidget, opened: bool = False, pictures: bool = True) -> Section:
         """Put a block below the brightness that a click on its title opens and closes; seen while a scan is open.
@@ -103,16 +96,6 @@ class ScanTab(QWidget):
         self._sections.append((section, pictures))
         self.sections.addWidget(section)
         return section
-
-    def show_beside(self, titles: list[str]) -> None:
-        """List the scans that are open together; a single one needs no list."""
-        self.shown.blockSignals(True)
-        self.shown.clear()
-        for title in titles:
-            self.shown.addItem(title)
-        self.shown.blockSignals(False)
-        for widget in (self.shown, self.shown_title):
-            widget.setVisible(len(titles) > 1)
 
     def show_scan(self, volume: Volume | None) -> None:
         """Show the facts of a scan, None for none."""

@@ -11,7 +11,6 @@ from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
-from napari_medcnn.widgets.wording import badges, frame_words
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 SCAN, AI, CORRECTING = range(3)
 CHECK = "Checking this computer"
 #: Tasks that the header's Cancel is offered for.
-CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", CHECK)
+CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", CHECK)
 
 
 class Showing(QObject):
@@ -36,8 +35,6 @@ class Showing(QObject):
         session.scan_changed.connect(self.on_scan)
         session.found_changed.connect(self.show_found)
         session.scan_changed.connect(dock.browsing.show_scan)
-        session.beside_changed.connect(self._show_beside)
-        dock.scan.beside_shown.connect(session.show_beside)
         session.mask_changed.connect(self._on_mask)
         session.saved_changed.connect(lambda: dock.header.show_saved(session.saved_words))
         session.failed.connect(self.on_failed)
@@ -48,17 +45,6 @@ class Showing(QObject):
         dock.header.names_hidden.connect(self._hide_names)
         dock.tasks.changed.connect(self._on_tasks)
         dock.tabs.currentChanged.connect(lambda _index: self.show_mode())
-        dock.viewer.dims.events.current_step.connect(self._on_step)
-
-    def close(self) -> None:
-        """Let go of the viewer."""
-        self._dock.viewer.dims.events.current_step.disconnect(self._on_step)
-
-    def _on_step(self, _event: object = None) -> None:
-        """Another slice or step in time: the chip names the time, echo or b-value that is seen."""
-        scan = self._dock.session.scan
-        if scan is not None and scan.frame_values:
-            self.show_mode()
 
     def say(self, words: str) -> None:
         """Show one line below the header, "" for none; without names while they are hidden."""
@@ -74,11 +60,7 @@ class Showing(QObject):
     def on_scan(self) -> None:
         """Another scan is open, or none."""
         dock, scan = self._dock, self._dock.session.scan
-        dock.viewing.remember_window()
-        dock.viewing.file_windows = () if scan is None else scan.windows[1:5]
-        presets = dock.viewing.presets()
-        self._show_beside()
-        dock.scan.show_scan(scan, ("As opened", *(name for name, _, _ in presets)) if presets else ())
+        dock.scan.show_scan(scan)
         shown = scan or dock.session.opening.preview
         dock.header.show_scan("" if shown is None else shown.name)
         empty = shown is None and dock.layers.mask is None and not dock.scan.tree.is_shown
@@ -96,27 +78,15 @@ class Showing(QObject):
             dock.tabs.setCurrentIndex(SCAN)
 
     def show_mode(self) -> None:
-        """Name the mode in the header and on the canvas, with a badge where sides are not stated."""
+        """Name the mode in the header; the views read it when they are drawn."""
         dock, mode = self._dock, self._dock.mode
         dock.header.show_mode(mode)
         dock.correcting.show_mode(mode == CORRECT)
-        overlay = dock.viewer.canvas.overlays["text"]
-        scan, preview = dock.session.scan, dock.session.opening.preview
-        words = mode.upper() if preview is None else "FIRST PICTURE, still reading"
-        step = frame_words(scan, dock.frame)
-        overlay.text = "  ·  ".join((words, *([step] if step else []), *badges(scan, dock.session.consent)))
-        overlay.position = "top_left"
-        overlay.visible = scan is not None or preview is not None or dock.layers.mask is not None
-
-    def _show_beside(self) -> None:
-        dock, session = self._dock, self._dock.session
-        names = [scan.name for scan in (session.scan, *session.beside) if scan is not None]
-        hidden = [f"Scan {i + 1}" for i in range(len(names))]
-        dock.scan.show_beside(hidden if dock.header.hides_names else names)
+        dock.reading.smoothing.show_mode(mode == CORRECT)
+        dock.views.redraw()
 
     def _hide_names(self, hidden: bool) -> None:
         self._dock.browsing.show_names()
-        self._show_beside()
         self._dock.layers.hide_names(hidden)
         self._dock.running.choices.hide_names(hidden)
         self.say(self._said)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QLineEdit, QMenu, QTreeView, QWidg
 
 from napari_medcnn.io.found import Found, Item
 from napari_medcnn.widgets.parts import GAP, Elided, TextWindow, button, column, row
-from napari_medcnn.widgets.study_model import SeriesRow, skipped_lines, skipped_words, tree_of
+from napari_medcnn.widgets.study_model import SeriesRow, kind_of, skipped_lines, skipped_words, tree_of
 from napari_medcnn.widgets.study_rows import ROW, Filter, RowDelegate, StudyModel
 
 #: Height of the tree in pixels: what it keeps while a scan is open, and without one; the least, and the most.
@@ -81,13 +81,14 @@ class TreeView(QTreeView):
 class StudyTree(QWidget):
     """Shows what was found and emits what is wanted of it.
 
-    Signals: `opened` with an item's id, `chosen` and `header_asked` with the `Item`, `pictures_wanted` with the ids of
-    the rows that are seen.
+    Signals: `opened` with an item's id, `chosen`, `header_asked` and `beside_asked` with the `Item`, `pictures_wanted`
+    with the ids of the rows that are seen.
     """
 
     opened = Signal(str)
     chosen = Signal(object)
     header_asked = Signal(object)
+    beside_asked = Signal(object)
     pictures_wanted = Signal(object)
 
     def __init__(self) -> None:
@@ -95,7 +96,7 @@ class StudyTree(QWidget):
         self._found: Found | None = None
         self._hidden = False
         self._clean: Callable[[str], str] = str
-        self._count, self._keeps = 0, _ALONE
+        self._count, self._keeps, self._scan_is_open = 0, _ALONE, False
         self._filling: Iterator[None] | None = None
         self._kept = ""
         #: True if there is something to choose from, or a patient to name.
@@ -106,7 +107,8 @@ class StudyTree(QWidget):
         self.search = Search("Search: words, CT, 2024-03")
         self.search.setToolTip("Description, kind, date; the patient's name while names are shown")
         self.header = button("Header...", self._ask_header, "Everything that the file's header says")
-        searching = row(self.search, self.header)
+        self.beside = button("Beside", self._ask_beside, "Open the chosen series beside the open scan, to compare both")
+        searching = row(self.search, self.header, self.beside)
         searching.setStretch(0, 1)
         layout.addLayout(searching)
         self.model, self.filter = StudyModel(self), Filter(self)
@@ -169,6 +171,7 @@ class StudyTree(QWidget):
         )
         for widget in (self.title, self.search, self.header, self.view):
             widget.setVisible(shown)
+        self._offer_beside()
         words = skipped_words(found.skipped) if found is not None else ""
         self.skipped.show_text(clean(words))
         for widget in (self.skipped, self.which):
@@ -212,7 +215,8 @@ class StudyTree(QWidget):
 
     def make_room(self, scan_is_open: bool) -> None:
         """Leave room for what is said of an open scan."""
-        self._keeps = _HEIGHT if scan_is_open else _ALONE
+        self._keeps, self._scan_is_open = _HEIGHT if scan_is_open else _ALONE, scan_is_open
+        self._offer_beside()
         self._fit()
 
     def _fit(self, _index: Any = None) -> None:
@@ -276,6 +280,7 @@ class StudyTree(QWidget):
         self.title.show_text(f"{len(self.series_shown()):,} of {whole}" if words else whole)
 
     def _on_current(self, index: Any, _before: Any = None) -> None:
+        self._offer_beside()
         data = index.data(ROW) if index.isValid() else None
         if isinstance(data, SeriesRow):
             self.chosen.emit(data.item)
@@ -289,6 +294,17 @@ class StudyTree(QWidget):
             self.view.setExpanded(index, not self.view.isExpanded(index))
 
     # ---- more ------------------------------------------------------------------------------------------------------
+
+    def _offer_beside(self) -> None:
+        """Beside an open scan any series can be opened; the button waits for a choice."""
+        self.beside.setVisible(self.is_shown and self._scan_is_open)
+        item = self.current
+        self.beside.setEnabled(item is not None and _is_scan(item))
+
+    def _ask_beside(self) -> None:
+        item = self.current
+        if item is not None and _is_scan(item):
+            self.beside_asked.emit(item)
 
     def _ask_header(self) -> None:
         item = self.current
@@ -306,6 +322,8 @@ class StudyTree(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         if data.opens:
             menu.addAction("Open").triggered.connect(lambda _checked=False: self.opened.emit(data.item.id))
+        if self._scan_is_open and _is_scan(data.item):
+            menu.addAction("Open beside").triggered.connect(lambda _checked=False: self.beside_asked.emit(data.item))
         menu.addAction("Header...").triggered.connect(lambda _checked=False: self.header_asked.emit(data.item))
         menu.popup(self.view.viewport().mapToGlobal(place))
 
@@ -328,3 +346,7 @@ class StudyTree(QWidget):
             return
         lines = skipped_lines(self._found.skipped, self._hidden, self._clean)
         TextWindow("Files that were left out", "\n".join(lines), self).show()
+
+
+def _is_scan(item: Item) -> bool:
+    return kind_of(item) == "scan" or (item.kind in ("volume", "picture") and bool(item.report.asks))

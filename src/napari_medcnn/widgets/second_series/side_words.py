@@ -1,0 +1,88 @@
+"""What is written over a side: which series, of whom and when, its own letters, slice and window, and the link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QLineF
+from qtpy.QtGui import QColor, QPainter, QPen
+
+from napari_medcnn.widgets.study_model import person_lines
+from napari_medcnn.widgets.views import badges
+from napari_medcnn.widgets.views.banner import draw_banner
+from napari_medcnn.widgets.views.corners import Corners, draw_corners, line
+from napari_medcnn.widgets.views.frame import Frame
+from napari_medcnn.widgets.views.letters import draw_edges, edges_of
+from napari_medcnn.widgets.views.pane import Pane
+from napari_medcnn.widgets.views.scale_bar import draw_scale_bar
+from napari_medcnn.widgets.views.sheet import YELLOW, Sheet
+from napari_medcnn.widgets.wording import badges as badges_of
+
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.dock import MedcnnDock
+    from napari_medcnn.widgets.second_series.side import Side
+
+_GAP = 14.0
+
+
+class SideWords:
+    """Draws everything from what is true when it is drawn."""
+
+    def __init__(self, dock: MedcnnDock, side: Side) -> None:
+        self._dock, self._side = dock, side
+
+    def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
+        """Write everything on the side."""
+        if frame is None:
+            return
+        scan = self._side.second.scan
+        sheet = Sheet.of(painter, frame, pane)
+        from_top = draw_banner(sheet, self._dock.reading.annotations.banner)
+        edges = edges_of(scan, frame)
+        letter = max(sheet.width_of(edges.top, sheet.large), sheet.width_of(edges.bottom, sheet.large))
+        _, free = draw_corners(sheet, self.corners(frame), from_top, letter)
+        draw_scale_bar(sheet, frame.zoom, "mm" if scan.geometry.spacing_known else "px", free)
+        draw_edges(sheet, edges, from_top)
+        if self._side.linked and not scan.is_picture:
+            self._cross(painter, frame)
+
+    def corners(self, frame: Frame) -> Corners:
+        """Return what stands in the four corners."""
+        dock, side = self._dock, self._side
+        scan, opened = side.second.scan, side.second.opened
+        hidden = dock.header.hides_names
+        name = f"Scan {side.number + 1}" if hidden else scan.name
+        left = [line(name, strong=True), line(self.link_words())]
+        told = [*badges_of(scan, opened.consent), badges.tilt_words(scan)]
+        told += [badges.NEUROLOGICAL] if frame.mirrored else []
+        left += [line(words, colour=YELLOW, strong=True, kept=True) for words in told if words]
+        study = None if opened.item is None else opened.item.study
+        right = [] if study is None else [line(study.date)] if study.date else []
+        if study is not None and not hidden:
+            right = [line(words) for words in person_lines(study.person) if words] + right
+        where = badges.slice_line(scan, frame)
+        window = badges.window_words(side.second.layers[0])
+        return Corners(
+            top_left=left,
+            top_right=right,
+            bottom_left=[where] if where is not None else [],
+            bottom_right=[line(window)] if window else [],
+        )
+
+    def link_words(self) -> str:
+        """Return how this side follows the first view."""
+        side = self._side
+        if not side.linked:
+            return "not linked"
+        if any(side.link.shift):
+            return "linked from where you set it"
+        return "linked by position" if side.link.by_patient else "linked"
+
+    def _cross(self, painter: QPainter, frame: Frame) -> None:
+        """Mark the place that all views share."""
+        x, y = frame.to_canvas(self._side.place)
+        for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(QColor(86, 180, 233), 1)):
+            painter.setPen(pen)
+            for sign in (-1, 1):
+                painter.drawLine(QLineF(x + sign * 4, y, x + sign * _GAP, y))
+                painter.drawLine(QLineF(x, y + sign * 4, x, y + sign * _GAP))
