@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_medcnn.widgets.brightness import Brightness
 from napari_medcnn.widgets.cine import Cine
+from napari_medcnn.widgets.measuring.measuring import Measuring
 from napari_medcnn.widgets.second_series.second import SecondSeries
 from napari_medcnn.widgets.slab import Slabs
 from napari_medcnn.widgets.strip import Strip
@@ -51,10 +52,11 @@ class Reading:
         self.cine = Cine(dock, self.view_section)
         self.second_series = SecondSeries(dock)
         self.annotations.also_shown = self.second_series.also_shown
+        self.measuring = Measuring(dock, self.strip)
         self.features: tuple[Feature, ...] = (
             self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
             self.slab, self.cine,
-            self.second_series,
+            self.second_series, self.measuring,
         )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
 
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.views.views import Views
+from napari_medcnn.widgets.windowing import Windowing
 
-#: Name, level and width in HU of the usual windows of CT, in the order of keys 1 to 5.
-CT_WINDOWS: tuple[tuple[str, float, float], ...] = (
-    ("Soft tissue", 40.0, 400.0),
-    ("Lung", -600.0, 1500.0),
-    ("Bone", 400.0, 1800.0),
-    ("Brain", 40.0, 80.0),
-    ("Liver", 80.0, 150.0),
-)
-_ZOOM_STEP = 1.15
 _LEFT, _RIGHT, _MIDDLE = 1, 2, 3
+_PAINTING = ("paint", "erase", "fill", "polygon", "pick")
 
 
 class Viewing:
@@ -27,17 +21,18 @@ class Viewing:
 
     Parameters
     ----------
-    viewer, layers
-        Where to look, and which layers are ours.
+    viewer, layers, views
+        Where to look, which layers are ours, and all views of them.
     """
 
-    def __init__(self, viewer: Any, layers: Layers) -> None:
+    def __init__(self, viewer: Any, layers: Layers, views: Views) -> None:
         self._viewer = viewer
         self._layers = layers
+        self._views = views
         self.wheel_moves_slices = True
-        #: Further display windows that the file of the open scan offers, as (name, low, high).
-        self.file_windows: tuple[tuple[str, float, float], ...] = ()
-        self._first_window: tuple[float, float] | None = None
+        self.windowing = Windowing(viewer, layers)
+        #: Layer whose window a drag in a view changes, where a view shows another scan; else None.
+        self.layer_under: Callable[[Any], Any] = lambda _viewer: None
         self._shown_before_hold: list[Any] = []
 
     # ---- places --------------------------------------------------------------------------------------------------
@@ -62,18 +57,16 @@ class Viewing:
         return scan is not None and axis == 0 and str(scan.metadata[KEY].get("axes", "")).startswith("t")
 
     def move(self, steps: int) -> None:
-        """Go `steps` slices on, stopping at the ends."""
-        self._step(self.slice_axis, steps)
+        """Go `steps` slices on in the view that the mouse was in last, stopping at the ends."""
+        self._views.move(steps)
 
     def move_time(self, steps: int) -> None:
         """Go `steps` time points on."""
         self._step(self.time_axis, steps)
 
     def go_to_end(self, last: bool) -> None:
-        """Show the first or the last slice."""
-        axis = self.slice_axis
-        if axis is not None:
-            self._step(axis, 10**9 if last else -(10**9))
+        """Show the first or the last slice of the view that the mouse was in last."""
+        self._views.move(10**9 if last else -(10**9))
 
     def show_slice(self, point: tuple[float, ...]) -> None:
         """Show the place of an undone stroke (world coordinates of the viewer)."""
@@ -89,45 +82,17 @@ class Viewing:
 
     # ---- brightness ----------------------------------------------------------------------------------------------
 
-    def presets(self) -> tuple[tuple[str, float, float], ...]:
-        """Return (name, low, high) of the windows for this scan; empty for colour pictures."""
-        scan = self._layers.scan
-        if scan is None or scan.rgb:
-            return ()
-        info = scan.metadata[KEY]
-        if info.get("value_unit") == "HU":
-            usual = tuple((name, level - width / 2, level + width / 2) for name, level, width in CT_WINDOWS)
-            return (*usual, *self.file_windows)
-        low, high = info["range"]
-        return (("All values", low, high), *self.file_windows)
-
-    def remember_window(self) -> None:
-        """Note the window with which the scan came: preset 0 goes back to it."""
-        scan = self._layers.scan
-        self._first_window = None if scan is None or scan.rgb else tuple(scan.contrast_limits)
-
     def use_preset(self, number: int) -> None:
         """Use preset 1, 2, ...; 0 is the window the scan came with.  Numbers without a preset do nothing."""
-        if number == 0 and self._first_window is not None:
-            self.set_window(*self._first_window)
-        elif 1 <= number <= len(self.presets()):
-            _, low, high = self.presets()[number - 1]
-            self.set_window(low, high)
+        self.windowing.use_preset(number)
 
     def set_window(self, low: float, high: float) -> None:
         """Show values from `low` (black) to `high` (white)."""
-        scan = self._layers.scan
-        if scan is None or scan.rgb or not low < high:
-            return
-        reach_low, reach_high = scan.contrast_limits_range
-        scan.contrast_limits_range = (min(low, reach_low), max(high, reach_high))
-        scan.contrast_limits = (low, high)
+        self.windowing.set_window(low, high)
 
     def invert(self) -> None:
         """Swap black and white of the scan."""
-        scan = self._layers.scan
-        if scan is not None and not scan.rgb:
-            scan.colormap = "gray" if scan.colormap.name == "gray_r" else "gray_r"
+        self.windowing.invert()
 
     # ---- overlays ------------------------------------------------------------------------------------------------
 
@@ -159,32 +124,35 @@ class Viewing:
             return
         turns = float(event.delta[1])
         if "Control" in event.modifiers:
-            viewer.scene.camera.zoom *= _ZOOM_STEP**turns
+            self._views.zoom(viewer, turns, event.pos)
             event.handled = True
-        elif not event.modifiers and self.wheel_moves_slices and self.slice_axis is not None:
-            self.move(-1 if turns > 0 else 1)
-            event.handled = True
+        elif not event.modifiers and self.wheel_moves_slices and turns:
+            pane = self._views.pane_of(viewer)
+            if pane is not None and pane.slider is not None:
+                self._views.move(-1 if turns > 0 else 1, pane)
+                event.handled = True
 
-    def on_drag(self, _viewer: Any, event: Any) -> Generator[None, None, None]:
+    def on_drag(self, viewer: Any, event: Any) -> Generator[None, None, None]:
         """Right: window and level. Middle: pan. Ctrl+left in a painting tool: erase. None of them paints.
 
-        The mask's tool is put aside before napari hands the press to the layer, and comes back after the release.
+        The tool of the layer that napari will hand the press to is put aside, and comes back after the release.
         """
-        mask: Any = self._layers.mask
-        mode = str(mask.mode) if mask is not None else "pan_zoom"
-        painting = mode in ("paint", "erase", "fill", "polygon", "pick")
         button = event.button
-        if button == _LEFT and "Control" in event.modifiers and mode in ("paint", "fill"):
-            instead: str | None = "erase"
+        if button == _MIDDLE and viewer.dims.ndisplay == 3:
+            return
+        tool = self._tool(viewer)
+        mode = "pan_zoom" if tool is None else str(tool.mode)
+        painting = tool is not None and tool is self._layers.mask and mode in _PAINTING
+        if button == _LEFT and "Control" in event.modifiers and painting and mode in ("paint", "fill"):
+            instead = "erase"
         elif button in (_RIGHT, _MIDDLE) or (painting and event.modifiers):
             instead = "pan_zoom"
         else:
             return
-        paused: Any = mask if painting else None
-        if paused is not None:
-            paused.mode = instead
+        if mode != "pan_zoom":
+            tool.mode = instead
         event.handled = True
-        drag = self._window_drag() if button == _RIGHT else self._pan_drag()
+        drag = self._window_drag(viewer) if button == _RIGHT else self._pan_drag(viewer)
         next(drag)
         last = np.array(event.pos, dtype=float)
         yield
@@ -196,27 +164,26 @@ class Viewing:
             last = here
             yield
         event.handled = True
-        if paused is not None and self._layers.is_ours(paused):
-            paused.mode = mode
+        if mode != "pan_zoom" and tool in self._viewer.layers:
+            tool.mode = mode
 
-    def _window_drag(self) -> Generator[None, Any, None]:
-        """Right is wider, up is brighter, as in radiology viewers: the level falls."""
+    def _tool(self, viewer: Any) -> Any:
+        """Return the layer whose tool a press would reach: the active one. Nothing is drawn in further views."""
+        return viewer.layers.selection.active if self._views.is_main(viewer) else None
+
+    def _window_drag(self, viewer: Any) -> Generator[None, Any, None]:
+        layer = self.layer_under(viewer) or self.windowing.layer
+        while True:
+            across, down = yield
+            if layer is not None:
+                self.windowing.drag(layer, across, down)
+
+    @staticmethod
+    def _pan_drag(viewer: Any) -> Generator[None, Any, None]:
         while True:
             dx, dy = yield
-            scan = self._layers.scan
-            if scan is None or scan.rgb:
-                continue
-            low, high = scan.contrast_limits
-            reach = scan.contrast_limits_range
-            unit = max((reach[1] - reach[0]) / 1000, 1e-9)
-            width = max(high - low + dx * unit, unit)
-            level = (low + high) / 2 + dy * unit
-            self.set_window(level - width / 2, level + width / 2)
-
-    def _pan_drag(self) -> Generator[None, Any, None]:
-        while True:
-            dx, dy = yield
-            camera = self._viewer.scene.camera
+            camera = viewer.scene.camera
+            across = -dx if camera.orientation2d[1] == "left" else dx
             centre = np.array(camera.center, dtype=float)
-            centre[-2:] -= np.array([dy, dx]) / camera.zoom
+            centre[-2:] -= np.array([dy, across]) / camera.zoom
             camera.center = tuple(centre)
