@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QScrollArea
 
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.core.who import Who, same_space
@@ -163,6 +164,7 @@ class SecondSeries(QObject):
             return
         self._begin(FUSED)
         self.fusion.begin(self._layers.scan, self._layer_of(second))
+        self._dock.viewing.windowing.choose(self._layer_of(second))
         said = pairing.remarks(scan, second.scan, whose)
         self._end([*said, RESAMPLED] if id(second) in self._aligned else said)
 
@@ -289,6 +291,7 @@ class SecondSeries(QObject):
             layer.visible = False
         if self._layers.scan is not None:
             self._layers.scan.visible = True
+        self._dock.viewing.windowing.choose(None)
 
     def _end(self, said: list[str]) -> None:
         self._show_panel(said)
@@ -325,7 +328,16 @@ class SecondSeries(QObject):
         self._show_names()
         if len(seconds) == 1:
             self.section.title.setChecked(True)
+            QTimer.singleShot(0, self._scroll_here)
         self._show_panel()
+
+    def _scroll_here(self) -> None:
+        """Bring the block into sight: it stands far down."""
+        area = self.section.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is not None:
+            area.ensureWidgetVisible(self.section, 0, 0)
 
     def _on_scan(self) -> None:
         """Another scan is open, or its first picture: what was shown together went with the old one."""

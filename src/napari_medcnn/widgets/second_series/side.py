@@ -249,9 +249,10 @@ class SideBySide:
         self.sides = tuple(Side(self._dock, number, second, grid) for number, second in chosen[:MOST])
         for side in self.sides:
             room.addWidget(side.pane.qt)
-            if isinstance(room, QBoxLayout):
-                room.setStretchFactor(side.pane.qt, 1)
             side.show()
+        if isinstance(room, QBoxLayout):
+            for widget in (first.qt, *(side.pane.qt for side in self.sides)):
+                room.setStretchFactor(widget, 1)
         views.place_changed.connect(self._on_place)
         views.layout_changed.connect(self._on_layout)
         for emitter in self._looks():
