@@ -126,6 +126,11 @@ class Desk:
         self.idle(0.2)
         return self.dock.views.panes
 
+    def said(self) -> str:
+        """Return what stands in the corners of the first view."""
+        views = self.dock.views
+        return " | ".join(self.dock.reading.annotations.words(views.panes[0]))
+
     def on(self, pane: Any = None) -> Any:
         """Return the canvas of a pane: a `Pane`, its name, or None for napari's own."""
         if pane is None or pane == "main":

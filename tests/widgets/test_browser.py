@@ -146,7 +146,7 @@ def test_tilted_series_asks_and_opens_straightened_with_a_lasting_mark(desk, exp
     desk.click(agree)
     opened(desk, "Skull")
     assert dock.session.consent.resample
-    assert "resampled" in desk.viewer.canvas.overlays["text"].text
+    assert "resampled" in desk.said()
     assert not dock.scan.notices.answer_buttons()
 
 

@@ -49,7 +49,7 @@ def test_result_on_the_photograph_counts_pixels_because_no_size_is_stated(desk) 
     expected = bright(fundus().array[0].astype(np.float64).mean(axis=-1))
     np.testing.assert_array_equal(desk.dock.layers.mask.data == 2, expected)
     assert desk.dock.ai.result.table.item(0, 1).text().replace(" ", "") == f"{expected.sum()}px"
-    assert "left/right not stated" in desk.viewer.canvas.overlays["text"].text
+    assert "left/right not stated" in desk.said()
 
 
 def test_saved_mask_lies_on_the_scans_grid(desk, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_first_picture_comes_before_the_scan_and_nothing_can_be_done_to_it(desk,
     start(desk, "A")
     desk.until(lambda: roles(desk) == ["preview"] and "40" in dock.header.state.whole)
     assert dock.header.state.whole == "Reading 40 %" and dock.header.cancel.isVisible()
-    assert "still reading" in desk.viewer.canvas.overlays["text"].text
+    assert "still reading" in desk.said()
     assert dock.session.scan is None and dock.layers.scan is None and dock.session.open_scans() == []
     before = desk.viewer.layers[0].data.copy()
     dock.tabs.setCurrentIndex(2)
@@ -154,14 +154,14 @@ def test_what_reading_asks_is_asked_and_kept(desk, reader) -> None:
     desk.click(dock.scan.notices.answer_buttons()[0])
     settled(desk)
     assert reader.asked[-1].consent == Consent(resample=True) == dock.session.consent
-    assert "resampled" in desk.viewer.canvas.overlays["text"].text
+    assert "resampled" in desk.said()
 
 
 def test_damaged_scan_can_only_be_looked_at(desk) -> None:
     dock, scan = desk.dock, volume(report=Report(assumed=("3 of 6 slices are missing.",)))
     dock.session.show_opened(jobs.Opened(scan, jobs.scan_layers(scan), consent=Consent(damaged=True)))
     desk.idle(0.05)
-    assert "damaged, read-only" in desk.viewer.canvas.overlays["text"].text
+    assert "damaged, read-only" in desk.said()
     assert "3 of 6 slices are missing." in dock.scan.notices.words.text()
     dock.session.start_empty_mask()
     desk.idle(0.05)
@@ -179,10 +179,10 @@ def test_chip_names_the_step_in_time_and_what_is_unknown(desk) -> None:
     desk.dock.session.show_opened(jobs.Opened(scan, jobs.scan_layers(scan)))
     desk.key(Qt.Key.Key_Right)
     at = int(desk.viewer.dims.current_step[0])
-    words = desk.viewer.canvas.overlays["text"].text
+    words = desk.said()
     assert f"b = {scan.frame_values[at]:g} s/mm2" in words and "mm at detector" in words
     desk.key(Qt.Key.Key_Left)
-    assert f"b = {scan.frame_values[at - 1]:g} s/mm2" in desk.viewer.canvas.overlays["text"].text
+    assert f"b = {scan.frame_values[at - 1]:g} s/mm2" in desk.said()
 
 
 def test_mask_of_a_part_of_the_scan_is_laid_where_it_lies() -> None:

@@ -101,6 +101,10 @@ class Annotations:
         seen = [second.opened.who for second in session.seconds if any(layer.visible for layer in second.layers)]
         return banner_words((session.who, *seen, *self.also_shown()), self.named)
 
+    def words(self, pane: Pane) -> list[str]:
+        """Return all lines of a view as it is now."""
+        return self.corners(pane, pane.frame()).words
+
     def corners(self, pane: Pane, frame: Frame | None) -> Corners:
         """Return what stands in the four corners of a view."""
         first = pane.name == MAIN or self._dock.views.exporting
