@@ -72,8 +72,11 @@ class Cine(QObject):
         self.row.speed.typed.connect(self._set_speed)
         self.row.speed.refused.connect(dock.showing.on_failed)
         dock.session.scan_changed.connect(self._on_scan)
-        dock.viewer.dims.events.current_step.connect(self._name_slider)
-        dock.viewer.dims.events.order.connect(self._on_order)
+        events = dock.viewer.dims.events
+        # napari writes its own names again whenever a layer comes or goes
+        for emitter in (events.current_step, events.axis_labels):
+            emitter.connect(self._name_slider)
+        events.order.connect(self._on_order)
         self._on_scan()
 
     def actions(self) -> dict[str, Callable[..., Any]]:
@@ -87,8 +90,10 @@ class Cine(QObject):
     def close(self) -> None:
         """End it and let go of the viewer."""
         self.stop()
-        self._dock.viewer.dims.events.current_step.disconnect(self._name_slider)
-        self._dock.viewer.dims.events.order.disconnect(self._on_order)
+        events = self._dock.viewer.dims.events
+        for emitter in (events.current_step, events.axis_labels):
+            emitter.disconnect(self._name_slider)
+        events.order.disconnect(self._on_order)
 
     # ---- playing ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QWidget
 
+from napari_medcnn.io.layerdata import layer_info
 from napari_medcnn.widgets.views.frame import Frame, Place
 from napari_medcnn.widgets.views.overlay import Overlay, Painter
 
@@ -76,7 +77,13 @@ class Pane:
     def slider(self) -> int | None:
         """Index among the viewer's axes of the slider of slices; None in 3D and for pictures."""
         axis, ndim = self.axis, int(self.viewer.dims.ndim)
-        return None if axis is None or axis + ndim - 3 < 0 else axis + ndim - 3
+        return None if axis is None or self._shows_picture or axis + ndim - 3 < 0 else axis + ndim - 3
+
+    @property
+    def _shows_picture(self) -> bool:
+        """True for a picture: the slider of one with several frames is time, not depth."""
+        infos = (layer_info(layer.metadata) for layer in self.viewer.layers)
+        return any(info is not None and info["picture"] for info in infos)
 
     def frame(self) -> Frame | None:
         """Return which part of the world is seen now; None in 3D or before the first layer."""
@@ -95,7 +102,7 @@ class Pane:
             axes=(rows, columns),
             depth_axis=depth_axis,
             centre=(float(camera.center[-2]), float(camera.center[-1])),
-            depth=float(dims.point[slider]) if slider >= 0 else 0.0,
+            depth=float(dims.point[slider]) if slider >= 0 and not self._shows_picture else 0.0,
             zoom=float(camera.zoom),
             mirrored=camera.orientation2d[1] == "left",
         )
