@@ -12,11 +12,15 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
+    QInputDialog,
     QLineEdit,
     QMessageBox,
     QPushButton,
     QWidget,
 )
+
+from napari_medcnn.errors import InputError
+from napari_medcnn.widgets.number_field import number
 
 Answer = Literal["save", "discard", "cancel"]
 SCANS = (
@@ -83,6 +87,32 @@ class Dialogs:
         """Ask where class scores go."""
         name, _ = QFileDialog.getSaveFileName(self._parent, "Save the scores", suggestion, "Table (*.csv)")
         return Path(name) if name else None
+
+    def save_table(self, suggestion: str) -> Path | None:
+        """Ask where a table goes; ``.csv`` is added if no suffix was typed."""
+        name, _ = QFileDialog.getSaveFileName(self._parent, "Save the table", suggestion, "Table (*.csv)")
+        return (Path(name) if Path(name).suffix else Path(f"{name}.csv")) if name else None
+
+    def known_length(self, drawn: str, has_scale: bool) -> float | None:
+        """Ask how many mm a drawn line measures; 0 if the scale is to go, None if nothing is to change.
+
+        Raises
+        ------
+        InputError
+            What was typed is no length above 0.
+        """
+        words = f"The chosen line is {drawn} long on the picture. Its true length in mm:"
+        if has_scale:
+            words += "\n(leave it empty to take the scale back)"
+        typed, agreed = QInputDialog.getText(self._parent, "Set scale", words)
+        if not agreed or (not typed.strip() and not has_scale):
+            return None
+        if not typed.strip():
+            return 0.0
+        known = number(typed.strip().removesuffix("mm"), "length")
+        if known <= 0:
+            raise InputError(f"length: expected a length above 0 mm, got {typed.strip()[:40]}")
+        return known
 
     def add_to_dataset(self, case: str) -> DatasetEntry | None:
         """Ask for the dataset's folder and what the row says."""

@@ -1,0 +1,1 @@
+"""Measuring on the views: tools, what they draw, the table of measures, and what is kept with the scan."""
