@@ -67,6 +67,19 @@ def test_pet_in_suv_is_dark_on_white_from_zero(unit: str) -> None:
     assert PET[0].high == 10
 
 
+def test_a_file_without_unit_whose_values_may_be_hu_is_offered_the_windows_of_ct() -> None:
+    found = presets("", (-1024.0, 1500.0))
+    assert [limits_of(found[number]) for number in range(1, 8)] == list(CT_BY_HAND.values())
+    assert (found[8].name, limits_of(found[9])) == ("0.5 to 99.5 %", ("All values", -1024.0, 1500.0))
+
+
+@pytest.mark.parametrize("unit, modality, whole", [("", "MR", (-1024.0, 1500.0)), ("", "", (-47.0, 833.0)),
+                                                   ("", "", (-1000.0, 200.0)), ("Bq/ml", "", (-1024.0, 1500.0)),
+                                                   ("", "", (-30000.0, 30000.0))])  # fmt: skip
+def test_nothing_else_is_taken_for_ct(unit: str, modality: str, whole: tuple) -> None:
+    assert len(presets(unit, whole, (), modality)) == 3
+
+
 def test_values_without_a_unit_have_percentiles_and_all_values() -> None:
     found = presets("", (-3.0, 500.0), [("file", 1.0, 2.0)])
     one, two, three, four = found.values()

@@ -20,6 +20,8 @@ HU, SUV = "HU", "SUV"
 _SAMPLES = 1_000_000
 #: The share of pixels that a drag over this many of them changes the width by e, or the level by one width.
 _WIDTH_PX, _LEVEL_PX = 150.0, 200.0
+#: The lowest value of a CT is that of air, or of the padding around its circle; bone is above 300.
+_AIR_HU, _BONE_HU = (-4096.0, -500.0), 300.0
 #: Numbers of the keys of windows.
 _FIRST, _LAST = 1, 9
 
@@ -89,21 +91,33 @@ USUAL_PERCENTILES = Percentiles("0.5 to 99.5 %", 0.5, 99.5)
 _WITHOUT_UNIT = (USUAL_PERCENTILES, Percentiles("2 to 98 %", 2, 98))
 
 
-def presets(unit: str, whole: Limits, further: Sequence[tuple[str, float, float]] = ()) -> Mapping[int, Preset]:
+def may_be_hu(unit: str, modality: str, whole: Limits) -> bool:
+    """Return True for a scan that states no unit and no modality, as NIfTI does, with values from air to bone."""
+    return not unit and not modality and _AIR_HU[0] <= whole[0] <= _AIR_HU[1] and whole[1] >= _BONE_HU
+
+
+def presets(
+    unit: str, whole: Limits, further: Sequence[tuple[str, float, float]] = (), modality: str = ""
+) -> Mapping[int, Preset]:
     """Return the windows of a scan by the number of their key, 1 to 9; key 0 is the window it opened with.
 
     Parameters
     ----------
     unit
-        Of its values: "HU", "SUVbw", or "" and others.
+        Of its values: "HU", "SUVbw", or "" and others. The windows of CT are also offered where values may be HU; that
+        is an offer to look, nothing is taken for HU because of it.
     whole
         Its lowest and highest value.
+    modality
+        DICOM code, "" if not stated.
     further
         Windows that the file offers beside the one it opens with, as (name, low, high): keys 8 and 9 of a CT, the next
         free ones of other scans. Windows that are empty or not finite are left out.
     """
     if unit == HU:
         usual: tuple[Preset, ...] = CT
+    elif may_be_hu(unit, modality, whole):
+        usual = (*CT, USUAL_PERCENTILES, Window("All values", *whole))
     elif unit.startswith(SUV):
         usual = PET
     else:

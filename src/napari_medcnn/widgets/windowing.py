@@ -105,20 +105,15 @@ class Windowing(QObject):
 
     def presets(self) -> Mapping[int, Preset]:
         """Return the windows of the scan by number of their key; empty for colours."""
-        layer = self.layer
-        if layer is None:
-            return {}
-        info = layer.metadata[KEY]
-        return windows.presets(str(info.get("value_unit", "")), info["range"], info.get("windows", ()))
+        return {} if self.layer is None else _presets_of(self.layer)
 
     def name(self, layer: Image) -> str:
         """Return what the window of a scan is called: "Lung", "As opened", or "" for one that was set by hand."""
         if not _has_window(layer):
             return ""
-        info, limits = layer.metadata[KEY], _limits(layer)
-        unit, further = str(info.get("value_unit", "")), info.get("windows", ())
-        fixed = [p for p in windows.presets(unit, info["range"], further).values() if isinstance(p, Window)]
-        named = [(window.name, (window.low, window.high)) for window in fixed] + [("As opened", info["window"])]
+        limits = _limits(layer)
+        fixed = [preset for preset in _presets_of(layer).values() if isinstance(preset, Window)]
+        named = [(each.name, (each.low, each.high)) for each in fixed] + [("As opened", layer.metadata[KEY]["window"])]
         return next((name for name, values in named if np.allclose(limits, values, rtol=1e-6, atol=1e-9)), "")
 
     def use_preset(self, number: int) -> None:
@@ -237,6 +232,12 @@ def _has_window(layer: Any) -> bool:
     """Return True for a layer of an open scan in shades of grey, previews left out."""
     info = layer.metadata.get(KEY) if isinstance(layer, Image) else None
     return isinstance(info, dict) and "window" in info and info.get("role") != "preview" and not layer.rgb
+
+
+def _presets_of(layer: Image) -> Mapping[int, Preset]:
+    info = layer.metadata[KEY]
+    unit, modality = str(info.get("value_unit", "")), str(info.get("modality", ""))
+    return windows.presets(unit, info["range"], info.get("windows", ()), modality)
 
 
 def _limits(layer: Image) -> Limits:
