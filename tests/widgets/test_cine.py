@@ -140,7 +140,7 @@ def test_another_scan_and_closing_end_it(desk, tmp_path) -> None:
 
 def test_pictures_have_none_but_several_frames_do(desk, tmp_path) -> None:
     desk.open("fundus")
-    assert desk.dock.reading.cine.row.isHidden()
+    assert not desk.dock.reading.cine.row.isVisible()
     desk.dock.reading.cine.start()
     assert not desk.dock.reading.cine.running
 
@@ -173,7 +173,7 @@ def test_frames_of_a_picture_have_left_and_right_and_can_be_played(desk, tmp_pat
     desk.wheel(1)
     assert desk.viewer.scene.camera.zoom > zoom and desk.viewer.dims.current_step[0] == 0
     row = desk.dock.reading.cine.row
-    assert not row.isHidden() and desk.dock.reading.slab.row.isHidden()
+    assert row.isVisible() and not desk.dock.reading.view_section.isVisible(), "no slab, no 2x2"
     steps.found.clear()
     desk.click(row.play)
     desk.until(lambda: len(steps.found) >= 5, 10)

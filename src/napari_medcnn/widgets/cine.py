@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QLabel, QWidget
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.number_field import NumberField
 from napari_medcnn.widgets.parts import button, column, row
+from napari_medcnn.widgets.scan_tab import moves
 from napari_medcnn.widgets.wording import frame_words
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
-    from napari_medcnn.widgets.views.view_section import ViewSection
 
 _FIRST_PER_SECOND, _MOST_PER_SECOND = 10.0, 60.0
 _STEPS = {"b": "b-values", "TE": "echoes", "echo": "echoes", "TI": "inversion times"}
@@ -53,11 +53,9 @@ class Cine(QObject):
     ----------
     dock
         Whose scan is played; another scan, Esc and closing end it.
-    section
-        The block of the Scan tab that gets its row.
     """
 
-    def __init__(self, dock: MedcnnDock, section: ViewSection) -> None:
+    def __init__(self, dock: MedcnnDock) -> None:
         super().__init__(dock)
         self._dock = dock
         self.per_second = _FIRST_PER_SECOND
@@ -68,7 +66,7 @@ class Cine(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
         self.row = CineRow(self.toggle)
-        section.add_row(self.row)
+        dock.scan.add_section("Cine", self.row, opened=True, fits=moves)
         self.row.speed.typed.connect(self._set_speed)
         self.row.speed.refused.connect(dock.showing.on_failed)
         dock.session.scan_changed.connect(self._on_scan)
@@ -157,8 +155,7 @@ class Cine(QObject):
         self._show()
 
     def _show(self) -> None:
-        scan = self._dock.session.scan
-        self.row.setVisible(scan is not None and self.axis is not None)
+        self.row.setEnabled(self.axis is not None)
         self.row.show_cine(self.running, self.per_second, self._plural())
 
     def _plural(self) -> str:

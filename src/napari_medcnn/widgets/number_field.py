@@ -36,6 +36,11 @@ def with_point(text: str) -> str:
     return text.replace(",", ".")
 
 
+def _short(value: float) -> str:
+    """Return a number as a narrow line shows it: whole ones in full, others with six digits."""
+    return plain(value, 15 if float(value).is_integer() else 6)
+
+
 class NumberField(QLineEdit):
     """A line for one number. Enter or leaving it hands the number on; what is refused gives way to the number before.
 
@@ -62,7 +67,7 @@ class NumberField(QLineEdit):
 
     def show_number(self, value: float | None) -> None:
         """Show a number, None for none; a line that is being edited is left alone until it is done."""
-        self._shown = "" if value is None else plain(value)
+        self._shown = "" if value is None else _short(value)
         if not (self.hasFocus() and self.isModified()):
             self._restore()
 
@@ -87,7 +92,7 @@ class NumberField(QLineEdit):
             self._restore()
             self.refused.emit(error)
             return
-        self._shown = plain(value)
+        self._shown = _short(value)
         self._restore()
         self.typed.emit(value)
 

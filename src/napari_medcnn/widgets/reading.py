@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_medcnn.widgets.brightness import Brightness
 from napari_medcnn.widgets.cine import Cine
+from napari_medcnn.widgets.curve.curves import Curves
 from napari_medcnn.widgets.measuring.measuring import Measuring
+from napari_medcnn.widgets.scan_tab import is_volume
 from napari_medcnn.widgets.second_series.second import SecondSeries
 from napari_medcnn.widgets.slab import Slabs
 from napari_medcnn.widgets.strip import Strip
@@ -41,7 +43,7 @@ class Reading:
         views = dock.views
         #: The block "View" of the Scan tab; features put their rows there.
         self.view_section = ViewSection(views)
-        dock.scan.add_section("View", self.view_section, opened=True)
+        dock.scan.add_section("View", self.view_section, opened=True, fits=is_volume)
         self.crosshair = Crosshair(views)
         self.smoothing = Smoothing(dock.layers)
         self.strip = Strip(dock)
@@ -49,14 +51,16 @@ class Reading:
         self.annotations = Annotations(dock, self.view_section)
         self.brightness = Brightness(dock)
         self.slab = Slabs(dock, self.view_section)
-        self.cine = Cine(dock, self.view_section)
+        self.cine = Cine(dock)
         self.second_series = SecondSeries(dock)
         self.annotations.also_shown = self.second_series.also_shown
         self.measuring = Measuring(dock, self.strip)
+        self.curves = Curves(dock, self.strip, self.measuring)
+        self.view_section.add_row(self.curves.button)
         self.features: tuple[Feature, ...] = (
             self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
             self.slab, self.cine,
-            self.second_series, self.measuring,
+            self.second_series, self.measuring, self.curves,
         )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 

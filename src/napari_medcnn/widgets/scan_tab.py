@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -15,6 +17,16 @@ from napari_medcnn.widgets.wording import sides_words
 
 #: What one step of a series is called, by the name of its value.
 _STEPS = {"t": "time points", "b": "b-values", "TE": "echoes", "echo": "echoes", "": "time points"}
+
+
+def is_volume(scan: Volume) -> bool:
+    """Return True for what has planes and depth: not for pictures."""
+    return not scan.is_picture
+
+
+def moves(scan: Volume) -> bool:
+    """Return True for what has time points or slices to go through."""
+    return scan.frames > 1 or scan.geometry.shape[0] > 1
 
 
 def size_words(volume: Volume) -> str:
@@ -62,7 +74,7 @@ class ScanTab(QWidget):
         layout.addLayout(
             row(button("Open scan...", self.open_file.emit), button("Open folder...", self.open_folder.emit))
         )
-        self._sections: list[tuple[Section, bool]] = []
+        self._sections: list[tuple[Section, Callable[[Volume], bool]]] = []
         self.tree = StudyTree()
         layout.addWidget(self.tree)
         self.notices = Notices()
@@ -86,14 +98,13 @@ class ScanTab(QWidget):
         layout.addLayout(row(self.beside_button, self.close_button))
         self.show_scan(None)
 
-    def add_section(self, title: str, content: QWidget, opened: bool = False, pictures: bool = True) -> Section:
-        """Put a block below the brightness that a click on its title opens and closes; seen while a scan is open.
-
-        `pictures` False: not for pictures.
-        """
+    def add_section(
+        self, title: str, content: QWidget, opened: bool = False, fits: Callable[[Volume], bool] = lambda _scan: True
+    ) -> Section:
+        """Put a block below the brightness that a click on its title opens and closes; seen with scans that it fits."""
         section = Section(title, content, opened)
         section.setVisible(False)
-        self._sections.append((section, pictures))
+        self._sections.append((section, fits))
         self.sections.addWidget(section)
         return section
 
@@ -101,8 +112,8 @@ class ScanTab(QWidget):
         """Show the facts of a scan, None for none."""
         for widget in (self.facts_title, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
-        for section, pictures in self._sections:
-            section.setVisible(volume is not None and (pictures or not volume.is_picture))
+        for section, fits in self._sections:
+            section.setVisible(volume is not None and fits(volume))
         while self.facts.rowCount():
             self.facts.removeRow(0)
         if volume is None:

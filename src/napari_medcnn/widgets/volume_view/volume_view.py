@@ -13,6 +13,7 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.imaging.preview import Preview3D
 from napari_medcnn.imaging.surface import Surface
 from napari_medcnn.io.layerdata import KEY
+from napari_medcnn.widgets.scan_tab import is_volume
 from napari_medcnn.widgets.views.frame import Frame
 from napari_medcnn.widgets.views.pane import VOLUME, Pane
 from napari_medcnn.widgets.volume_view import painter as paint
@@ -44,7 +45,7 @@ class VolumeView(QObject):
         super().__init__(dock)
         self._dock, self._views, self._layers, self._session = dock, dock.views, dock.layers, dock.session
         self.panel = VolumePanel(self.look_from_front)
-        dock.scan.add_section("3D", self.panel, pictures=False)
+        dock.scan.add_section("3D", self.panel, fits=is_volume)
         self.scene: Scene | None = None
         self._pane: Pane | None = None
         self._followed: Any = None
