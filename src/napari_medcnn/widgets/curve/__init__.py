@@ -1,0 +1,1 @@
+"""Curves over time points, echoes and b-values in the strip."""
