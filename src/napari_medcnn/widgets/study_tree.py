@@ -176,6 +176,7 @@ class StudyTree(QWidget):
         self.skipped.show_text(clean(words))
         for widget in (self.skipped, self.which):
             widget.setVisible(bool(words))
+        self.setVisible(shown or bool(words))
         self._tick.stop()
         self.model.clear_rows(keep_pictures=same)
         if not same or hidden:
