@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_medcnn.widgets.parts import GAP, Elided, button, column, row
+from napari_medcnn.widgets.parts import GAP, Elided, Text, button, column, row
 
 #: State of the engine -> words.
 ENGINE_WORDS = {
@@ -43,6 +43,9 @@ class Header(QWidget):
         self.layers = button("Layers", lambda: self.layers_shown.emit(self.layers.isChecked()), "napari's layer list")
         self.layers.setCheckable(True)
         self.keys = button("Keys", self.keys_asked.emit, "Keys and mouse (F1)")
+        self.warning = Text("", bold=True)
+        self.warning.setAccessibleName("Two patients or dates")
+        self.warning.hide()
         layout = column(self, margin=0)
         layout.setSpacing(GAP // 2)
         first = row(self.scan, self.saved)
@@ -52,6 +55,7 @@ class Header(QWidget):
         self.person.setAccessibleName("Patient")
         self.person.hide()
         layout.addWidget(self.person)
+        layout.addWidget(self.warning)
         second = row(self.state, self.cancel, self.names, self.layers, self.keys)
         second.setStretch(0, 1)
         second.setSpacing(GAP // 2)
@@ -67,6 +71,11 @@ class Header(QWidget):
         """Show name, number and birth date of the patient so that a reader can check them; "" where none is stated."""
         self._person = words
         self._show_name()
+
+    def show_warning(self, words: str) -> None:
+        """Show that two patients or two dates are on the screen, as long as they are; "" for none."""
+        self.warning.setText(f"!  {words}" if words else "")
+        self.warning.setVisible(bool(words))
 
     def show_progress(self, words: str) -> None:
         """Show how far the reading is, "" when it ended."""

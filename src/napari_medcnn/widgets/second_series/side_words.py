@@ -9,12 +9,10 @@ from qtpy.QtGui import QColor, QPainter, QPen
 
 from napari_medcnn.widgets.study_model import person_lines
 from napari_medcnn.widgets.views import badges
-from napari_medcnn.widgets.views.banner import draw_banner
-from napari_medcnn.widgets.views.corners import Corners, draw_corners, line
+from napari_medcnn.widgets.views.corners import Corners, line
 from napari_medcnn.widgets.views.frame import Frame
-from napari_medcnn.widgets.views.letters import draw_edges, edges_of
+from napari_medcnn.widgets.views.page import draw_page
 from napari_medcnn.widgets.views.pane import Pane
-from napari_medcnn.widgets.views.scale_bar import draw_scale_bar
 from napari_medcnn.widgets.views.sheet import YELLOW, Sheet
 from napari_medcnn.widgets.wording import badges as badges_of
 
@@ -37,12 +35,7 @@ class SideWords:
             return
         scan = self._side.second.scan
         sheet = Sheet.of(painter, frame, pane)
-        from_top = draw_banner(sheet, self._dock.reading.annotations.banner)
-        edges = edges_of(scan, frame)
-        letter = max(sheet.width_of(edges.top, sheet.large), sheet.width_of(edges.bottom, sheet.large))
-        _, free = draw_corners(sheet, self.corners(frame), from_top, letter)
-        draw_scale_bar(sheet, frame.zoom, "mm" if scan.geometry.spacing_known else "px", free)
-        draw_edges(sheet, edges, from_top)
+        draw_page(sheet, frame, scan, self.corners(frame), self._dock.reading.annotations.banner)
         if self._side.linked and not scan.is_picture:
             self._cross(painter, frame)
 

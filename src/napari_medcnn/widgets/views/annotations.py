@@ -18,13 +18,13 @@ from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.study_model import person_lines
 from napari_medcnn.widgets.views import badges
 from napari_medcnn.widgets.views.banner import banner_words, draw_banner
-from napari_medcnn.widgets.views.corners import Corners, Line, draw_corners, line
+from napari_medcnn.widgets.views.corners import Around, Corners, Line, draw_corners, line
 from napari_medcnn.widgets.views.frame import Frame
-from napari_medcnn.widgets.views.letters import draw_edges, draw_spokes, edges_of, spokes_of
+from napari_medcnn.widgets.views.letters import draw_spokes, spokes_of
 from napari_medcnn.widgets.views.neurological import Neurological
+from napari_medcnn.widgets.views.page import draw_page
 from napari_medcnn.widgets.views.pane import MAIN, VOLUME, Pane
 from napari_medcnn.widgets.views.readout import Readout
-from napari_medcnn.widgets.views.scale_bar import draw_scale_bar
 from napari_medcnn.widgets.views.sheet import ORANGE, YELLOW, Sheet
 from napari_medcnn.widgets.views.view_section import ViewSection
 from napari_medcnn.widgets.views.views import FOUR
@@ -48,6 +48,10 @@ class Annotations:
         self.readout = Readout(dock)
         section.add_row(self.neurological.box)
         dock.views.add_painter(self.paint)
+        dock.viewing.windowing.changed.connect(self.refresh)
+        dock.session.scan_changed.connect(self.refresh)
+        dock.session.beside_changed.connect(self.refresh)
+        dock.header.names_hidden.connect(self.refresh)
 
     def actions(self) -> dict[str, Callable[..., Any]]:
         """No keys."""
@@ -57,6 +61,11 @@ class Annotations:
         """Let go of the viewer."""
         self.readout.close()
         self.neurological.close()
+
+    def refresh(self, _what: object = None) -> None:
+        """Draw everything again, and name two patients in the dock, too: something else is shown than before."""
+        self._dock.header.show_warning(self.banner)
+        self._dock.views.redraw()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -70,19 +79,13 @@ class Annotations:
         if self.scan is None and self._dock.layers.mask is None:
             return
         sheet = Sheet.of(painter, frame, pane)
-        from_top = draw_banner(sheet, self.banner)
         corners = self.corners(pane, frame)
-        if frame is None:
-            draw_corners(sheet, corners, from_top)
-            if pane.name != VOLUME:  # which has letters at the ends of the scan
-                draw_spokes(sheet, spokes_of(self.scan, pane))
+        if frame is not None:
+            draw_page(sheet, frame, self.scan, corners, self.banner)
             return
-        edges = edges_of(self.scan, frame)
-        letter = max(sheet.width_of(edges.top, sheet.large), sheet.width_of(edges.bottom, sheet.large))
-        _, free = draw_corners(sheet, corners, from_top, letter)
-        known = self.scan is not None and self.scan.geometry.spacing_known
-        draw_scale_bar(sheet, frame.zoom, "mm" if known else "px", free)
-        draw_edges(sheet, edges, from_top)
+        draw_corners(sheet, corners, Around(draw_banner(sheet, self.banner)))
+        if pane.name != VOLUME:  # which has letters at the ends of the scan
+            draw_spokes(sheet, spokes_of(self.scan, pane))
 
     # ---- words -----------------------------------------------------------------------------------------------------
 

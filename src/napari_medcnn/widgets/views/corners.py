@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QFont
 
 _GAP = 10.0  # between a line on the left and one on the right, and beside a letter, in pixels on screen
+_BAR_ROWS = 2
 _LEAST = 30.0  # a line that would be cut to less than this is left out
 
 
@@ -55,24 +56,39 @@ def line(*words: str, colour: str = WHITE, strong: bool = False, kept: bool = Fa
     return Line(words, colour, strong, kept)
 
 
-def draw_corners(sheet: Sheet, corners: Corners, from_top: float = 0.0, letter: float = 0.0) -> tuple[float, float]:
-    """Write all corners; return the y above which the lower left and lower right corners are free.
+@dataclass(frozen=True)
+class Around:
+    """What else stands on the picture, in pixels.
 
-    `from_top` is the height of what stands above them, `letter` the width of the letter at the middle of the upper and
-    lower edge.
+    Parameters
+    ----------
+    from_top
+        Height of what stands above the corners.
+    letter
+        Width of the letters at the middle of the upper and lower edge.
+    bar
+        Width of the scale bar, which stands above the lines of the lower right corner.
     """
+
+    from_top: float = 0.0
+    letter: float = 0.0
+    bar: float = 0.0
+
+
+def draw_corners(sheet: Sheet, corners: Corners, around: Around = Around()) -> float:
+    """Write all corners; return the y above which the lower right corner is free."""
+    from_top, letter = around.from_top, around.letter
     most = max(1, int((sheet.height / 2 - from_top) / sheet.row - 1))
     top = _rows(sheet, corners.top_left, corners.top_right, most, 0.0 if from_top else letter)
     for number, pair in enumerate(top):
         base = from_top + sheet.margin + sheet.row * (number + 0.8)
         _write(sheet, pair, base)
-    bottom = _rows(sheet, corners.bottom_left, corners.bottom_right, most, letter)
+    bottom = _rows(sheet, corners.bottom_left, corners.bottom_right, most, letter, around.bar)
     for number, pair in enumerate(bottom):
         base = sheet.height - sheet.margin - sheet.row * (number + 0.2)
         _write(sheet, pair, base)
-    taken = [sum(pair[side] is not None for pair in bottom) for side in (0, 1)]
-    left, right = (sheet.height - sheet.margin - sheet.row * rows for rows in taken)
-    return left, right
+    taken = sum(pair[1] is not None for pair in bottom)
+    return sheet.height - sheet.margin - sheet.row * taken
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,7 @@ def _write(sheet: Sheet, pair: _Pair, base: float) -> None:
             sheet.write(written.words, x, base, font, written.line.colour)
 
 
-def _rows(sheet: Sheet, left: list[Line], right: list[Line], most: int, letter: float) -> list[_Pair]:
+def _rows(sheet: Sheet, left: list[Line], right: list[Line], most: int, letter: float, bar: float = 0.0) -> list[_Pair]:
     """Return what stands in each row; what must be seen comes first where room is short."""
     room = sheet.width - 2 * sheet.margin
     first = room if not letter else room / 2 - letter / 2 - _GAP * sheet.scale
@@ -107,6 +123,8 @@ def _rows(sheet: Sheet, left: list[Line], right: list[Line], most: int, letter: 
         if number >= most and not (mine is not None and mine.kept):
             continue
         shared = number > 0 or not letter
+        if bar and len(right) <= number < len(right) + _BAR_ROWS:
+            here -= bar + _GAP * sheet.scale
         a, taken = _fit(sheet, mine, here if not shared or other is None or _kept(mine) else here * 0.6)
         rest = here - taken - _GAP * sheet.scale if shared and taken else here
         b, _ = _fit(sheet, other, rest)

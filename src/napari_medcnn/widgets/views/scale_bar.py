@@ -26,16 +26,24 @@ def length_words(length: float, unit: str) -> str:
     return f"{length:g} {unit}"
 
 
-def draw_scale_bar(sheet: Sheet, zoom: float, unit: str, bottom: float) -> float:
-    """Draw a bar at the right edge above `bottom`; return how much height it took, 0 if there is no room.
+def bar_width(sheet: Sheet, zoom: float, unit: str) -> float:
+    """Return the pixels of the bar that is drawn at `zoom` pixels per unit, or of its words; 0 for no bar."""
+    length = _length(sheet, zoom, unit)
+    return max(length * zoom, sheet.width_of(length_words(length, unit), sheet.small)) if length else 0.0
 
-    `zoom` is pixels per unit.
-    """
+
+def _length(sheet: Sheet, zoom: float, unit: str) -> float:
     longest = min(sheet.width * _SHARE, _LARGEST * sheet.scale)
     length = round_length(longest / zoom) if zoom > 0 else 0.0
+    return 0.0 if length * zoom < 8 * sheet.scale or (unit == "px" and length < 1) else length
+
+
+def draw_scale_bar(sheet: Sheet, zoom: float, unit: str, bottom: float) -> None:
+    """Draw a bar at the right edge above `bottom`, if there is room; `zoom` is pixels per unit."""
+    length = _length(sheet, zoom, unit)
+    if not length:
+        return
     pixels = length * zoom
-    if pixels < 8 * sheet.scale or (unit == "px" and length < 1):
-        return 0.0
     tick, painter = 4.0 * sheet.scale, sheet.painter
     right, y = sheet.width - sheet.margin - sheet.scale, bottom - 3 * sheet.scale
     ends = (QPointF(right - pixels, y), QPointF(right, y))
@@ -47,4 +55,3 @@ def draw_scale_bar(sheet: Sheet, zoom: float, unit: str, bottom: float) -> float
     words = length_words(length, unit)
     width = sheet.width_of(words, sheet.small)
     sheet.write(words, right - max(width, (pixels + width) / 2), y - tick - 2 * sheet.scale, sheet.small)
-    return sheet.row + tick + 6 * sheet.scale
