@@ -10,44 +10,57 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLineEdit
 
+from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.keymap import BOTH, CORRECT, KEYS, READ
 from napari_medcnn.widgets.keys_window import KeysWindow, as_text, lines_of
+from window_state import Presses, as_ours, of_layer, of_window
 
 pytestmark = pytest.mark.gui
 
-NAMED = {"[": "BracketLeft", "]": "BracketRight"}
-MODIFIERS = {"Control": Qt.KeyboardModifier.ControlModifier, "Shift": Qt.KeyboardModifier.ShiftModifier}
+#: Keys of napari's viewer that may do their work while a layer of ours is chosen: none of it concerns layers.
+VIEW_KEYS = {"Ctrl+R", "Ctrl+Up", "Ctrl+Down", "Shift+Up", "Shift+Down", "Space"}
+#: These open a console and napari's own sheet of keys, and paint the whole window in another colour.
+NOT_PRESSED = {"Ctrl+Shift+C", "Ctrl+Alt+/", "Ctrl+Shift+T"}
+#: Turns all layers: ours turn back at once (`test_gestures`), theirs would stay slanted.
+TURNS = "Ctrl+Alt+T"
+#: Show or hide all other layers while one of theirs is chosen, which is what they say.
+HIDING = ("Shift+V", "Shift+Alt+Up", "Shift+Alt+Down")
+#: What they may change.
+OF_THE_VIEW = ("chosen", "view main")
 
 
-def qt_key(name: str) -> tuple[Any, Any]:
-    *held, last = name.split("-") if len(name) > 1 else [name]
-    modifiers = Qt.KeyboardModifier.NoModifier
-    for word in held:
-        modifiers |= MODIFIERS[word]
-    return getattr(Qt.Key, f"Key_{NAMED.get(last, last)}"), modifiers
+def keys_of_napari(*owners: Any) -> list[str]:
+    """Return every key that napari binds on the classes of layers and viewers, as it prints them."""
+    found: dict[str, None] = {}
+    for owner in owners:
+        for cls in type(getattr(owner, "__wrapped__", owner)).__mro__:
+            found |= dict.fromkeys(str(key) for key in getattr(cls, "class_keymap", {}))
+    return [name for name in found if name not in NOT_PRESSED and name not in ("Shift", "Ctrl", "Alt")]
 
 
-def state(desk) -> dict[str, Any]:
-    """Everything a key of napari could change behind our back."""
-    viewer, dock = desk.viewer, desk.dock
-    out: dict[str, Any] = {
-        "layers": [layer.name for layer in viewer.layers],
-        "active": getattr(viewer.layers.selection.active, "name", None),
-        "ndisplay": viewer.dims.ndisplay,
-        "order": tuple(viewer.dims.order),
-        "step": tuple(viewer.dims.current_step),
-        "theme": viewer.theme,
-        "grid": viewer.canvas.grid.enabled,
-        "zoom": viewer.scene.camera.zoom,
+def all_kinds_of_layers(desk: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Open a scan with one layer of every kind of ours, and one of every kind of somebody else's."""
+    desk.open("phantom")
+    desk.empty_mask()
+    layers, scan = desk.dock.layers, desk.dock.layers.scan
+    own = {name: getattr(scan, name) for name in ("scale", "translate", "units", "axis_labels")}
+    info = {KEY: {**scan.metadata[KEY], "role": "map"}}
+    values = np.zeros(scan.data.shape, np.float32)
+    layers.add_maps(
+        "shown", [(values, {"name": "map", "metadata": info, "contrast_limits": (0, 1), **own}, "image")], True
+    )
+    region = layers.draw_region(True)
+    layers.draw_region(False)
+    (shown,) = (layer for layer in layers.ours if layer.metadata[KEY].get("group") == "shown")
+    viewer = desk.viewer
+    theirs = {
+        "their image": viewer.add_image(np.zeros(scan.data.shape, np.uint8), name="their image", **own),
+        "their labels": viewer.add_labels(np.zeros(scan.data.shape, np.uint8), name="their labels", **own),
+        "their points": viewer.add_points(np.zeros((1, 3)), name="their points", **own),
+        "their shapes": viewer.add_shapes([np.zeros((4, 3))], name="their shapes", **own),
     }
-    for layer in dock.layers.ours:
-        out[f"{layer.name} mode"] = str(layer.mode)
-        out[f"{layer.name} visible"] = layer.visible
-    if dock.layers.mask is not None:
-        mask = dock.layers.mask
-        out |= {"class": mask.selected_label, "brush": mask.brush_size, "preserve": mask.preserve_labels}
-        out |= {"voxels": int(np.count_nonzero(mask.data)), "contour": mask.contour}
-    return out
+    desk.idle(0.1)
+    return {"scan": scan, "mask": layers.mask, "map": shown, "region": region, "nothing": None}, theirs
 
 
 def test_a_key_has_one_line_per_mode() -> None:
@@ -57,44 +70,80 @@ def test_a_key_has_one_line_per_mode() -> None:
     assert all("?" not in key.key for key in KEYS)
 
 
-def test_every_key_everywhere_does_one_thing(desk) -> None:
-    """The actions are counted and do nothing, so whatever else changes was done by napari on top of ours."""
-    desk.open("phantom")
-    desk.empty_mask()
-    dock, called = desk.dock, []
-    for name in dict.fromkeys(key.action for key in KEYS):
-        dock.keymap._actions[name] = lambda *a, name=name: called.append((name, *a))
-        dock.keymap._actions[f"release_{name}"] = lambda: None
-    ours = {"our scan": dock.layers.scan, "our mask": dock.layers.mask}
-    wrong = []
+@pytest.mark.parametrize("layout", ["one", "four"])
+def test_every_key_everywhere_does_one_thing(desk, layout: str) -> None:
+    """Every key of ours and of napari, in both modes, on every kind of layer, in every view.
+
+    The actions are counted and do nothing, so whatever else changes was done by napari on top of ours.
+    """
+    ours, theirs = all_kinds_of_layers(desk)
+    panes = desk.four() if layout == "four" else desk.dock.views.panes[:1]
+    presses, wrong = Presses(desk), []
+    table = list(dict.fromkeys(row.key for row in KEYS if row.key))
+    names = table + [
+        name for name in keys_of_napari(desk.viewer, *ours.values(), *theirs.values()) if as_ours(name) not in table
+    ]
+    assert len(names) > 80
     for mode, tab in ((READ, 0), (CORRECT, 2)):
-        dock.tabs.setCurrentIndex(tab)
+        desk.dock.tabs.setCurrentIndex(tab)
         desk.idle(0.05)
-        assert dock.mode == mode
-        for where, layer in ours.items():
-            desk.viewer.layers.selection.active = layer
-            for name in dict.fromkeys(key.key for key in KEYS if key.key):
-                row = next((k for k in KEYS if k.key == name and mode in k.modes), None)
-                expected = [] if row is None else [(row.action, *(() if row.argument is None else (row.argument,)))]
-                before = state(desk)
-                called.clear()
-                QTest.keyClick(desk.native, *qt_key(name))
-                after = state(desk)
-                if called != expected or after != before:
-                    changed = {k: (before[k], after[k]) for k in before if before[k] != after[k]}
-                    wrong.append((mode, where, name, list(called), expected, changed))
-    assert wrong == []
+        assert desk.dock.mode == mode
+        for pane in panes:
+            main = pane.name == "main"
+            for where, layer in ours.items() if main else [("mask", ours["mask"]), ("nothing", None)]:
+                for name in names:
+                    desk.viewer.layers.selection.active = layer
+                    called, changed = presses.press(pane.native, name)
+                    may = OF_THE_VIEW if main and name in VIEW_KEYS else ()
+                    extra = {key: value for key, value in changed.items() if key not in may}
+                    if called != presses.expected(name) or extra:
+                        wrong.append((layout, mode, pane.name, where, name, called, presses.expected(name), extra))
+    assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_other_keys_of_napari_are_silent_on_our_layers(desk) -> None:
-    desk.open("phantom")
-    desk.empty_mask()
-    for layer in (desk.dock.layers.mask, desk.dock.layers.scan):
+def test_every_key_on_layers_of_others_does_theirs_or_ours_and_never_touches_our_layers(desk) -> None:
+    ours, theirs = all_kinds_of_layers(desk)
+    presses, wrong = Presses(desk), []
+    own = [layer for layer in ours.values() if layer is not None]
+    table = list(dict.fromkeys(row.key for row in KEYS if row.key))
+    deleting = {"Ctrl+Delete", "Ctrl+Backspace", "Delete", "Backspace", "1", "3", "Ctrl+V"}
+    for mode, tab, kinds in ((READ, 0, theirs), (CORRECT, 2, {"their labels": theirs["their labels"]})):
+        desk.dock.tabs.setCurrentIndex(tab)
+        desk.idle(0.05)
+        for where, layer in kinds.items():
+            names = table + [name for name in keys_of_napari(desk.viewer, layer) if as_ours(name) not in table]
+            for name in names:
+                if name in deleting or name == TURNS:
+                    continue  # deletes or adds their data, which is their right
+                desk.viewer.layers.selection.active = layer
+                called, changed = presses.press(desk.native, name, own)
+                kept = of_layer(layer)
+                hiding = name in HIDING and not called
+                touched = [key for key in changed if key.startswith("layer ") and not hiding]
+                if called not in ([], presses.expected(name)) or touched:
+                    wrong.append((mode, where, name, called, changed))
+                if called:  # then napari did nothing on top of it
+                    assert kept == of_layer(layer)
+                if changed:
+                    desk.viewer.dims.ndisplay, desk.viewer.canvas.grid.enabled = 2, False
+                    desk.viewer.dims.order = tuple(range(desk.viewer.dims.ndim))
+                    for each in own:
+                        each.visible = True
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_our_layers_are_not_deleted_by_a_key(desk) -> None:
+    """Backspace in the layer list deletes an unlocked layer unasked; Ctrl+Delete does on the canvas."""
+    ours, _theirs = all_kinds_of_layers(desk)
+    for layer in ours.values():
+        if layer is None:
+            continue
         desk.viewer.layers.selection.active = layer
-        for name in ("M", "Equal", "Minus", "B", "C", "Z", "S", "Y", "Backspace", "Delete", "Return"):
-            before = state(desk)
-            QTest.keyClick(desk.native, getattr(Qt.Key, f"Key_{name}"))
-            assert state(desk) == before, name
+        for held in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier):
+            for key in (Qt.Key.Key_Backspace, Qt.Key.Key_Delete):
+                desk.key(key, held)
+        desk.viewer.layers.remove_selected()
+        assert layer in desk.viewer.layers, layer.name
 
 
 def test_layers_of_others_keep_their_keys(desk) -> None:
@@ -183,18 +232,18 @@ def test_text_fields_and_buttons_keep_their_keys(desk) -> None:
     desk.open("phantom")
     desk.empty_mask()
     field = desk.dock.correct.new_class
-    before = state(desk)
+    before = of_window(desk)
     field.setFocus()
     QTest.keyClicks(field, "1 pE")
-    assert field.text() == "1 pE" and state(desk) == before
+    assert field.text() == "1 pE" and of_window(desk) == before
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert desk.dock.session.labels.names == ("Class 1", "1 pE")
     for widget in (desk.dock.correct.save, desk.dock.correct.classes, desk.dock.header, desk.dock):
-        before = state(desk)
+        before = of_window(desk)
         for key in (Qt.Key.Key_P, Qt.Key.Key_PageDown, Qt.Key.Key_O, Qt.Key.Key_Backspace):
             if not (widget is desk.dock.correct.classes and key == Qt.Key.Key_PageDown):
                 QTest.keyClick(widget, key)
-        assert state(desk) == before, widget
+        assert of_window(desk) == before, widget
     assert isinstance(field, QLineEdit)
 
 

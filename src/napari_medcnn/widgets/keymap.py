@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,18 +184,20 @@ class KeyMap:
         self._mode = mode
         self._bound: list[weakref.ref[Any]] = []
         self._dispatch: dict[str, Callable[[Any], Any]] = {}
+        self._guarded: dict[Any, Callable[[Any], Any]] = {}
         self.rows: tuple[Key, ...] = ()
         self.use(rows)
 
     def use(self, rows: Sequence[Key]) -> None:
         """Take another table, at once, in every view and on every layer of ours."""
-        for name in self._dispatch:
-            self._viewer.bind_key(name, None)
+        self._unbind()
         self.rows = tuple(rows)
         self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(row.key for row in rows if row.key)}
+        self._guarded = _keys_of(self._viewer, _HARMLESS)
+        for key, original in self._guarded.items():
+            self._viewer.bind_key(key, self._guard(original), overwrite=True)
         for name, function in self._dispatch.items():
             self._viewer.bind_key(name, function, overwrite=True)
-        self._bound = [reference for reference in self._bound if reference() is not None]
         for reference in self._bound:
             bound = reference()
             if bound is not None:
@@ -206,23 +208,45 @@ class KeyMap:
         self._bind_alone(layer)
 
     def bind_viewer(self, viewer: Any) -> None:
-        """Give a further view of ours the same keys; what else napari would do in it is silenced."""
+        """Give a further view of ours the same keys; what else napari would do in it and its layers is silenced."""
         self._bind_alone(viewer)
+        for layer in viewer.layers:
+            self._bind_alone(layer)
+        viewer.layers.events.inserted.connect(self._on_inserted)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._bind_alone(event.value)
 
     def _bind_alone(self, where: Any) -> None:
         self._fill(where)
-        self._bound.append(weakref.ref(where))
+        self._bound = [*(reference for reference in self._bound if reference() is not None), weakref.ref(where)]
 
     def _fill(self, where: Any) -> None:
         """Write all keys of a layer or a view anew."""
         where.keymap.clear()
-        for owner in (where, self._viewer):
-            for cls in type(getattr(owner, "__wrapped__", owner)).__mro__:
-                for key, function in tuple(getattr(cls, "class_keymap", {}).items()):
-                    if owner is where or getattr(function, "__name__", "") not in _HARMLESS:
-                        where.bind_key(key, _nothing, overwrite=True)
+        for key in {**_keys_of(self._viewer, _HARMLESS), **_keys_of(where)}:
+            where.bind_key(key, _nothing, overwrite=True)
         for name, function in self._dispatch.items():
             where.bind_key(name, function, overwrite=True)
+
+    def _guard(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return what a key of napari's viewer does now: nothing while our layers are there and none of others' chosen.
+
+        Otherwise it would depend on what is chosen whether it hides, turns or rolls away our scan.
+        """
+
+        def guarded(viewer: Any) -> Any:
+            ours = [layer for layer in (bound() for bound in self._bound) if isinstance(layer, Layer)]
+            chosen = viewer.layers.selection.active
+            if ours and (chosen is None or any(chosen is layer for layer in ours)):
+                return None
+            return original(viewer)
+
+        return guarded
+
+    def _unbind(self) -> None:
+        for name in (*self._dispatch, *self._guarded):
+            self._viewer.bind_key(name, None)
 
     def press(self, name: str) -> bool:
         """Do what a key does now; False if it does nothing in this mode."""
@@ -235,14 +259,13 @@ class KeyMap:
 
     def close(self) -> None:
         """Give the keys back to napari, those of layers that stay as well: what napari keeps would keep us."""
-        for name in self._dispatch:
-            self._viewer.bind_key(name, None)
+        self._unbind()
         for reference in self._bound:
             bound = reference()
             if bound is not None:
                 bound.keymap.clear()
         self._bound.clear()
-        self._dispatch, self.rows = {}, ()
+        self._dispatch, self._guarded, self.rows = {}, {}, ()
 
     def row(self, name: str) -> Key | None:
         """Return what a key does in this mode, None for nothing."""
@@ -264,6 +287,16 @@ class KeyMap:
             self._actions[f"release_{held.action}"]()
 
         return holding
+
+
+def _keys_of(owner: Any, but: Collection[str] = ()) -> dict[Any, Callable[[Any], Any]]:
+    """Return the keys that napari binds on the classes of a layer or viewer, those of the named functions aside."""
+    found: dict[Any, Callable[[Any], Any]] = {}
+    for cls in type(getattr(owner, "__wrapped__", owner)).__mro__:
+        for key, function in getattr(cls, "class_keymap", {}).items():
+            if getattr(function, "__name__", "") not in but:
+                found.setdefault(key, function)
+    return found
 
 
 def _nothing(_layer: Any) -> None:
