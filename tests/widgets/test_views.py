@@ -234,7 +234,7 @@ def test_units_agree_in_every_view(four, tmp_path, recwarn) -> None:
         assert pane.viewer.layers.extent.units is not None
 
 
-# ---- copies of layers --------------------------------------------------------------------------------------------------
+# ---- copies of layers ------------------------------------------------------------------------------------------------
 
 
 def copies(desk, layer) -> list[Layer]:
@@ -352,7 +352,7 @@ def test_scans_are_smooth_for_reading_and_voxels_for_correcting(four) -> None:
     assert {str(layer.interpolation2d) for layer in everywhere} == {"linear"}
 
 
-# ---- time --------------------------------------------------------------------------------------------------------------
+# ---- time ------------------------------------------------------------------------------------------------------------
 
 
 def test_time_points_are_the_same_in_every_view(desk, tmp_path) -> None:
@@ -375,7 +375,7 @@ def test_time_points_are_the_same_in_every_view(desk, tmp_path) -> None:
     assert [int(p.viewer.dims.current_step[0]) for p in panes[:3]] == [2, 2, 2]
 
 
-# ---- nothing is left ---------------------------------------------------------------------------------------------------
+# ---- nothing is left -------------------------------------------------------------------------------------------------
 
 
 def alive() -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_medcnn.widgets.correcting import Correcting
@@ -27,8 +28,8 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
         "move_time": view.move_time,
         "preset": view.use_preset,
         "invert": view.invert,
-        "hide_overlays": lambda: (view.hold_overlays(), dock.views.hold(True)),
-        "release_hide_overlays": lambda: (view.release_overlays(), dock.views.hold(False)),
+        "hide_overlays": partial(_hide_overlays, dock, True),
+        "release_hide_overlays": partial(_hide_overlays, dock, False),
         "outline": view.outline,
         "toggle_mode": dock.toggle_mode,
         "show_keys": dock.show_keys,
@@ -45,6 +46,15 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
         "brush": work.step_brush,
         **dock.reading.actions(),
     }
+
+
+def _hide_overlays(dock: MedcnnDock, hidden: bool) -> None:
+    """Masks, maps and the crosshair are hidden while a key is held."""
+    if hidden:
+        dock.viewing.hold_overlays()
+    else:
+        dock.viewing.release_overlays()
+    dock.views.hold(hidden)
 
 
 class MouseHooks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt
-from qtpy.QtWidgets import QApplication, QBoxLayout, QSplitter
+from qtpy.QtWidgets import QBoxLayout, QSplitter
 
 from napari_medcnn.widgets.views.pane import Pane
 
@@ -73,7 +73,7 @@ class Area(QObject):
 
     def _keep_focus(self) -> None:
         """A canvas that is hidden hands the keys to napari's own, not to the next text field."""
-        focused = QApplication.focusWidget()
+        focused = self._main.window().focusWidget()
         if any(focused is pane.native for pane in (self._second, self._third, self._volume)):
             self._main.show()
             self._main.canvas.native.setFocus()

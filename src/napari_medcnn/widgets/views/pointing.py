@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QApplication
 
 from napari_medcnn.widgets.views.pane import Pane
 
@@ -55,7 +54,7 @@ class Pointing(QObject):
         if pane is None:
             return
         self._views.active = pane
-        focused = QApplication.focusWidget()
+        focused = native.window().focusWidget()
         if focused is not native and (pressed or (focused is not None and self._pane(focused) is not None)):
             native.setFocus()
 
