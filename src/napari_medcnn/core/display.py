@@ -34,12 +34,12 @@ class DisplayGrid:
     @cached_property
     def how(self) -> Reorientation:
         """From the file's array order to that of the display."""
-        return self.geometry.reorientation_to()
+        return self.geometry.displayed[0]
 
     @cached_property
     def shown(self) -> Geometry:
         """The grid in display order."""
-        return self.geometry.reoriented(self.how)
+        return self.geometry.displayed[1]
 
     @cached_property
     def _translate(self) -> Float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,12 @@ class Geometry:
         corners = np.array(list(itertools.product(*[(0, n - 1) if n > 1 else (0, 1) for n in self.shape])))
         gap = np.linalg.norm(self.index_to_lps(corners) - other.index_to_lps(corners), axis=-1).max()
         return bool(gap <= tolerance * min(self.spacing_mm + other.spacing_mm))
+
+    @cached_property
+    def displayed(self) -> tuple[Reorientation, Geometry]:
+        """How the display turns this grid, and the grid turned; computed once: views ask for it with every picture."""
+        how = self.reorientation_to()
+        return how, self.reoriented(how)
 
     def _nearest_axes(self) -> list[tuple[int, int]]:
         """Return for index axes x, y, z the (world axis, sign) of the best one-to-one match."""
