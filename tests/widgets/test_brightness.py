@@ -183,7 +183,7 @@ def test_windows_of_ct_by_button_and_by_key(desk) -> None:
         assert window(desk) == opened
         desk.click(button_of(desk, name))
         assert window(desk) == limits
-        assert block.low_field.text() == str(limits[0]) and block.high_field.text() == str(limits[1])
+        desk.until(lambda want=limits: (block.low_field.text(), block.high_field.text()) == tuple(map(str, want)), 2)
     assert block.width_field.text() == "40" and block.level_field.text() == "40"
     desk.key(Qt.Key.Key_9)
     assert window(desk) == (20, 60), "a number without a window does nothing"
@@ -210,7 +210,7 @@ def test_typed_numbers(desk) -> None:
     type_in(block.low_field, "-100")
     type_in(block.high_field, "300")
     assert window(desk) == (-100, 300)
-    assert (block.width_field.text(), block.level_field.text()) == ("400", "100")
+    desk.until(lambda: (block.width_field.text(), block.level_field.text()) == ("400", "100"), 2)
 
 
 @pytest.mark.parametrize("text", ["abc", "1.234,5", "1,234", "0", "-5", "1e3", ""])
@@ -237,7 +237,7 @@ def test_numbers_follow_the_drag(desk) -> None:
     x, y = desk.centre()
     desk.drag((x, y), (x + 33, y + 21), RIGHT)
     low, high = window(desk)
-    assert float(block.low_field.text()) == pytest.approx(low, rel=1e-5)
+    desk.until(lambda: float(block.low_field.text()) == pytest.approx(low, rel=1e-5), 2)
     assert float(block.width_field.text()) == pytest.approx(high - low, rel=1e-5)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_medcnn.core.windows import Limits, plain
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 3
 _NARROWEST = 1e-9
+_REST_MS = 100
 _WORDS = (("Window", "Level"), ("Black", "White"))
 
 
@@ -53,7 +54,12 @@ class BrightnessBlock(QWidget):
         self.presets.setSpacing(GAP)
         layout.addLayout(self.presets)
         self._names: tuple[tuple[int, str], ...] = ()
+        self._listed: tuple[list[str], int] | None = None
         self._limits: Limits = (0.0, 1.0)
+        self._written: Limits | None = None
+        self._resting = QTimer(self)
+        self._resting.setSingleShot(True)
+        self._resting.timeout.connect(self._show_numbers)
         layout.addLayout(self._fields())
         self.invert = button("Invert", self.inverted.emit, "Swap black and white (I)")
         self.invert.setCheckable(True)
@@ -100,7 +106,8 @@ class BrightnessBlock(QWidget):
             self.typed.emit(low, high)
         else:
             self.refused.emit(InputError(f"White: expected more than black, {plain(low)}, got {plain(high)}"))
-            self.show_window(self._limits, self.invert.isChecked(), self.unit.text())
+            self._written = None
+            self._show_numbers()
 
     # ---- showing -----------------------------------------------------------------------------------------------
 
@@ -119,16 +126,28 @@ class BrightnessBlock(QWidget):
 
     def show_window(self, limits: Limits, inverted: bool, unit: str) -> None:
         """Show the values of black and white, and what follows from them."""
-        self._limits = low, high = limits
+        self._limits = limits
+        self.invert.setChecked(inverted)
+        self.unit.setText(unit)
+        if not self._resting.isActive():
+            self._show_numbers()
+
+    def _show_numbers(self) -> None:
+        """Write the numbers, and no more than ten times a second: drawing them takes as long as drawing the slice."""
+        if self._limits == self._written:
+            return
+        self._written = low, high = self._limits
         self.width_field.show_number(high - low)
         self.level_field.show_number((low + high) / 2)
         self.low_field.show_number(low)
         self.high_field.show_number(high)
-        self.invert.setChecked(inverted)
-        self.unit.setText(unit)
+        self._resting.start(_REST_MS)
 
     def show_layers(self, names: list[str], chosen: int) -> None:
         """List the scans that are seen together; a single one needs no list."""
+        if (names, chosen) == self._listed:
+            return
+        self._listed = (names, chosen)
         blocker = QSignalBlocker(self.which)
         self.which.clear()
         self.which.addItems(names)
