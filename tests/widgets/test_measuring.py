@@ -2,82 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import Qt
 
-from napari_medcnn.core import paths
-from napari_medcnn.core.geometry import Geometry
-from napari_medcnn.core.measures import Measure
-from napari_medcnn.core.volume import Volume
+from measuring_hands import MARKS, TURNED, board, go, millimetres, only, pixel, show, turned, value
+from napari_medcnn.core.measures import length
 
 pytestmark = pytest.mark.gui
-LEFT = Qt.MouseButton.LeftButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
-#: Anisotropic, its axes permuted and flipped: array axes run to Left, Anterior, Superior.
-TURNED = Geometry((50, 40, 30), (1.0, 2.0, 3.0), (5.0, 7.0, -11.0), np.array([[0, 0, 1], [0, -1, 0], [1, 0, 0.0]]))
-#: Two marks in the file's own order (z, y, x), on one slice of each plane in turn.
-MARKS = {0: ((20, 10, 8), (20, 31, 23)), 1: ((12, 18, 6), (41, 18, 25)), 2: ((9, 5, 14), (37, 33, 14))}
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch) -> None:
     """Measures are kept in a folder of the test's own."""
     monkeypatch.setenv("MEDCNN_HOME", str(tmp_path / "home"))
-
-
-def show(desk, scan: Volume) -> None:
-    """Open a scan that is made here, by the road of files that were read."""
-    from napari_medcnn.io.layerdata import scan_layers
-    from napari_medcnn.widgets.jobs import Opened
-
-    desk.dock.session.show_opened(Opened(scan, scan_layers(scan)))
-    desk.until(lambda: not desk.dock.tasks.names())
-    desk.idle(0.1)
-
-
-def turned(frames: int = 1, unit: str = "HU") -> Volume:
-    shape = TURNED.shape if frames == 1 else (frames, *TURNED.shape)
-    values = np.random.default_rng(1).normal(50, 10, shape).astype(np.float32)
-    return Volume(values, TURNED, "zyx" if frames == 1 else "tzyx", name="Crate", modality="CT", value_unit=unit)
-
-
-def board(desk):
-    return desk.dock.reading.measuring.board
-
-
-def pixel(desk, index, pane=None) -> tuple[float, float]:
-    """Return the pixel of a place of the file in a pane, which is brought there."""
-    grid = board(desk).grid
-    place = tuple(float(v) for v in grid.world_of_source(index))
-    return desk.dock.views.pane(pane or "main").frame().to_canvas(place)
-
-
-def go(desk, index) -> None:
-    desk.dock.views.go_to(tuple(float(v) for v in board(desk).grid.world_of_source(index)))
-    desk.idle(0.1)
-
-
-def millimetres(a, b, spacing=TURNED.spacing_mm) -> float:
-    return math.sqrt(sum(((q - p) * s) ** 2 for p, q, s in zip(a, b, spacing, strict=True)))
-
-
-def only(desk) -> Measure:
-    (measure,) = board(desk).measures
-    return measure
-
-
-def value(desk, measure: Measure | None = None) -> str:
-    from napari_medcnn.widgets.measuring.rows import value_words
-
-    return value_words(board(desk), measure or only(desk))
 
 
 # ---- lengths ---------------------------------------------------------------------------------------------------------
@@ -105,8 +44,6 @@ def test_a_length_in_each_plane_of_2x2_is_that_of_the_marks(desk, mirrored) -> N
         assert drawn.axis == axis and drawn.points[0][axis] == drawn.points[1][axis] == start[axis]
         off = np.abs((np.array(drawn.points) - (start, end)) * TURNED.spacing_mm).max()
         assert off <= one_px + 1e-6, (drawn.points, start, end, axis, pane)
-        from napari_medcnn.core.measures import length
-
         assert length(drawn, board(desk).ruler) == pytest.approx(millimetres(start, end), abs=2 * one_px)
     assert desk.dock.reading.measuring.hand.tool == ""
 
@@ -202,6 +139,14 @@ def test_measuring_paints_nothing_and_belongs_to_read(desk) -> None:
     desk.key(Qt.Key.Key_M)
     desk.key(Qt.Key.Key_T)
     assert desk.dock.mode == "Correct" and desk.dock.reading.measuring.hand.tool == ""
+
+
+def test_a_double_click_with_a_tool_armed_makes_no_view_large(desk) -> None:
+    show(desk, turned())
+    desk.four()
+    desk.key(Qt.Key.Key_M)
+    desk.double_click()
+    assert desk.dock.views.layout == "four"
 
 
 # ---- angles and regions ----------------------------------------------------------------------------------------------
@@ -326,7 +271,7 @@ def test_a_picture_measures_pixels_until_a_line_of_known_length_is_drawn(desk, m
     desk.click(table.scale)
     assert asked == [value_px(200 / zoom)] and value(desk) == "12.5 mm"
     assert "scale set by you" in table.rows.item(0, table.rows.columnCount() - 1).text()
-    assert "scale set by you" in desk.dock.reading.measuring.panel.note.text()
+    assert desk.dock.reading.measuring.panel.note.text() == "Scale set by you."
     desk.key(Qt.Key.Key_A)
     desk.drag((x - 50, y + 50), (x + 50, y + 150))
     assert board(desk).stats(board(desk).measures[1]).unit == "mm"
@@ -340,133 +285,3 @@ def value_px(length: float) -> str:
 def test_a_stated_size_is_never_overruled(desk) -> None:
     desk.open("phantom")
     assert not desk.dock.reading.measuring.table.scale.isEnabled() and not board(desk).can_set_scale
-
-
-# ---- table -----------------------------------------------------------------------------------------------------------
-
-
-def three(desk) -> None:
-    x, y = desk.centre()
-    for key, modifiers in ((Qt.Key.Key_M, None), (Qt.Key.Key_A, None)):
-        desk.key(key, modifiers or Qt.KeyboardModifier.NoModifier)
-        desk.drag((x - 60, y - 40), (x + 60, y + 40))
-        desk.key(Qt.Key.Key_Down)
-    desk.key(Qt.Key.Key_M)
-    desk.drag((x - 20, y - 40), (x + 20, y + 40))
-
-
-def test_the_table_goes_there_renames_deletes_and_brings_back(desk) -> None:
-    desk.open("phantom")
-    three(desk)
-    measuring = desk.dock.reading.measuring
-    measuring.toggle_table()
-    desk.idle()
-    rows, dims = measuring.table.rows, desk.viewer.dims
-    assert rows.isVisible() and rows.rowCount() == 3
-    last = dims.current_step[0]
-    cell = rows.visualItemRect(rows.item(0, 1)).center()
-    QTest.mouseClick(rows.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, cell)
-    desk.idle()
-    assert dims.current_step[0] == last - 2 and board(desk).chosen == board(desk).measures[0].id
-    rows.item(0, 0).setText("Nodule")
-    assert board(desk).measures[0].name == "Nodule"
-    QTest.keyClick(rows, Qt.Key.Key_Delete)
-    assert [m.name for m in board(desk).measures] == ["Ellipse 1", "Length 2"]
-    desk.click(measuring.table.back)
-    assert [m.name for m in board(desk).measures] == ["Nodule", "Ellipse 1", "Length 2"]
-    QTest.keyClick(rows, Qt.Key.Key_5)
-    QTest.keyClick(rows, Qt.Key.Key_Return)
-    assert [m.name for m in board(desk).measures] == ["Nodule", "Ellipse 1", "Length 2"]
-
-
-def test_copy_and_csv_say_units_and_no_name_while_names_are_hidden(desk, tmp_path, monkeypatch) -> None:
-    desk.open("phantom")
-    three(desk)
-    measuring = desk.dock.reading.measuring
-    measuring.toggle_table()
-    desk.idle()
-    desk.click(measuring.table.copy)
-    lines = QApplication.clipboard().text().splitlines()
-    assert len(lines) == 4 and lines[1].startswith("CT phantom\tLength 1\tlength\t")
-    monkeypatch.setattr(desk.dock.dialogs, "save_table", lambda _name: tmp_path / "out.csv", raising=False)
-    desk.dock.header.hide_names.setChecked(True) if hasattr(desk.dock.header, "hide_names") else None
-    desk.click(measuring.table.save)
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))
-    assert [row["name"] for row in rows] == ["Length 1", "Ellipse 1", "Length 2"]
-    first, area = rows[0], rows[1]
-    assert float(first["length [mm]"]) > 10 and first["mean [HU]"] == "" and area["length [mm]"] == ""
-    assert float(area["area [mm2]"]) > 100 and int(area["voxels"]) * 0.64 == pytest.approx(float(area["area [mm2]"]))
-    assert first["plane"] == "axial" and first["use"] == "Research use only, not for diagnosis"
-    assert int(area["slice"]) == int(first["slice"]) + 1
-
-
-def test_hidden_names_are_no_title(desk) -> None:
-    desk.open("phantom")
-    measuring = desk.dock.reading.measuring
-    assert measuring.title == "CT phantom"
-    desk.dock.header.names.setChecked(True)
-    desk.idle(0.05)
-    assert desk.dock.header.hides_names and measuring.title == "scan"
-
-
-def test_values_under_each_class(desk) -> None:
-    desk.open("phantom")
-    desk.empty_mask()
-    x, y = desk.centre()
-    desk.drag((x + 40, y), (x + 90, y))
-    measuring = desk.dock.reading.measuring
-    measuring.count_classes()
-    desk.until(lambda: not desk.dock.tasks.names())
-    rows = measuring.class_values.rows
-    scan, mask = desk.dock.session.scan, desk.dock.layers.mask_value()
-    values = scan.array[mask.array == 1].astype(float)
-    assert rows.isVisible() and rows.rowCount() == 1
-    assert rows.item(0, 2).text() == str(values.size)
-    assert rows.item(0, 4).text() == f"{values.mean():.4g} HU"
-    ml = values.size * 3 * 0.8 * 0.8 / 1000
-    assert rows.item(0, 1).text() in (f"{ml:.4g} ml", f"{ml * 1000:.4g} mm³")
-
-
-# ---- kept ------------------------------------------------------------------------------------------------------------
-
-
-def test_measures_are_kept_with_the_scan_and_no_name_of_it(desk) -> None:
-    show(desk, turned())
-    three(desk)
-    measuring = desk.dock.reading.measuring
-    drawn, record = board(desk).measures, measuring.measures_of(desk.dock.session.scan)
-    assert len(drawn) == 3 and json.loads(json.dumps(record))["measures"][0]["name"] == "Length 1"
-    measuring.keeper.flush()
-    (kept,) = paths.measures().iterdir()
-    assert "Crate" not in kept.name and "Crate" not in kept.read_text(encoding="utf-8")
-    show(desk, Volume(turned().array + 1, TURNED, name="Other"))
-    assert board(desk).measures == ()
-    show(desk, turned())
-    assert board(desk).measures == drawn
-    for measure in drawn:
-        board(desk).remove(measure.id)
-    measuring.keeper.flush()
-    assert list(paths.measures().iterdir()) == []
-    assert measuring.measures_of(desk.dock.session.scan) is None
-    measuring.restore(record)
-    assert board(desk).measures == drawn
-
-
-def test_a_record_that_cannot_be_read_is_said_and_the_scan_opens(desk) -> None:
-    show(desk, turned())
-    three(desk)
-    desk.dock.reading.measuring.keeper.flush()
-    (kept,) = paths.measures().iterdir()
-    desk.dock.session.close_scan()
-    kept.write_text("{", encoding="utf-8")
-    show(desk, turned())
-    assert "cannot be read" in desk.dock.message.text() and board(desk).measures == ()
-
-
-def test_a_double_click_with_a_tool_armed_makes_no_view_large(desk) -> None:
-    show(desk, turned())
-    desk.four()
-    desk.key(Qt.Key.Key_M)
-    desk.double_click()
-    assert desk.dock.views.layout == "four"
-    assert QEvent.Type.MouseButtonDblClick

@@ -41,7 +41,7 @@ class Strip(QObject):
         self._dock = dock
         self._qt: QDockWidget | None = None
         self._window: QMainWindow | None = None
-        self._corners: tuple[Qt.DockWidgetArea, ...] = ()
+        self._corners: tuple[Any, ...] = ()
         self._page = ""
         self._pages: dict[str, QWidget] = {}
         self._content = _Content(dock)

@@ -17,6 +17,8 @@ from napari_medcnn.widgets.views.sheet import WHITE, YELLOW, Sheet
 
 XY = tuple[float, float]
 _DARK = QColor(0, 0, 0, 190)
+#: Of a measure that is not chosen: neither a colour of classes nor that of the crosshair.
+_LINE = "#8fe388"
 _MARK = 5.0
 #: How near the mouse must be to take a point or a line, in pixels on screen.
 REACH = 7.0
@@ -117,11 +119,11 @@ def _on_rim(found: Seen, at: XY) -> bool:
     return abs(away - 1.0) * min(half) <= REACH - 2
 
 
-def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen) -> None:
-    """Draw one measure and its value; the chosen one is yellow, the one under the mouse has filled ends."""
+def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen, plain: bool = False) -> None:
+    """Draw one measure and its value; unless `plain` the chosen one is yellow, the one under the mouse marked."""
     measure = found.measure
-    chosen = measure.id == board.chosen or board.pending is measure
-    colour = QColor(YELLOW if chosen else "#56b4e9")
+    chosen = not plain and (measure.id == board.chosen or board.pending is measure)
+    colour = QColor(YELLOW if chosen else _LINE)
     for pen in (QPen(_DARK, 4.0 * sheet.scale), QPen(colour, (2.0 if chosen else 1.6) * sheet.scale)):
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
         painter.setPen(pen)
@@ -133,7 +135,7 @@ def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen) -> None:
             draw(QRectF(*found.box))
         for index in range(len(found.handles)):
             _end_mark(painter, found, index, _MARK * sheet.scale)
-    if board.under is not None and board.under[0] == measure.id:
+    if not plain and board.under is not None and board.under[0] == measure.id:
         painter.setBrush(colour)
         for index, handle in enumerate(found.handles):
             if board.under[1] in (index, -1):

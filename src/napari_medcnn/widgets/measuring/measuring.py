@@ -158,7 +158,7 @@ class Measuring:
         """Keep what there is now, once what was kept before is known."""
         scan = self.board.scan
         note = self.board.ruler.note
-        self.panel.show_note(f"Sizes: {note}." if scan is not None and note else "")
+        self.panel.show_note(f"{note[:1].upper()}{note[1:]}." if scan is not None and note else "")
         self._dock.views.redraw()
         if scan is not None and not self._looking and self.board.kept != self._kept_before:
             self.keeper.save(scan, self.board.kept)
@@ -187,12 +187,13 @@ class Measuring:
         board = self.board
         if frame is None or board.scan is None:
             return
-        sheet, pending = Sheet.of(painter, frame, pane), board.pending
+        leaves = self._dock.views.exporting  # a picture that leaves the window shows nothing of the moment
+        sheet, pending = Sheet.of(painter, frame, pane), None if leaves else board.pending
         shown = [m for m in board.measures if pending is None or m.id != pending.id]
         for measure in (*shown, *([pending] if pending is not None else [])):
             found = seen(board, measure, frame, self._dock.frame)
             if found is not None:
-                paint(painter, sheet, board, found)
+                paint(painter, sheet, board, found, plain=leaves)
 
     def go_to(self, measure_id: str) -> None:
         """Show a measure in every view, at its time point; in 2x2 if the single view looks along another axis."""

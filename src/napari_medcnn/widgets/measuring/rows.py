@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from napari_medcnn.core.measures import BALL, LENGTH, WORDS, Measure, angle_deg, length, sides
+from napari_medcnn.core.measures import ANGLE, BALL, COBB, LENGTH, Measure, angle_deg, length, sides
 from napari_medcnn.core.ruler import SQUARE_PIXELS
 from napari_medcnn.imaging.region_stats import RegionStats, Values
 from napari_medcnn.io.measures_file import Cell, Table
@@ -14,7 +14,7 @@ from napari_medcnn.widgets.wording import frame_words
 
 RESEARCH = "Research use only, not for diagnosis"
 #: Heads of the table on screen.
-HEADS = ("Name", "Kind", "Value", "Mean", "SD", "Min", "Max", "Area or volume", "Where", "Time", "Note")
+HEADS = ("Name", "Value", "Mean", "SD", "Min", "Max", "Area or volume", "Where", "Time", "Note")
 
 
 def size_words(value: float, unit: str, power: int = 1) -> str:
@@ -50,30 +50,37 @@ def extent_words(stats: RegionStats) -> str:
 
 def picture_lines(board: Board, measure: Measure) -> list[str]:
     """Return the lines that stand beside a measure on the picture."""
-    note = "" if board.ruler.note == SQUARE_PIXELS and measure.kind in (LENGTH,) else board.ruler.note
-    note = "pixels taken as square" if note == SQUARE_PIXELS else note
+    note = board.ruler.note
+    if note == SQUARE_PIXELS:  # lengths and areas say px
+        note = "pixels taken as square" if measure.kind in (ANGLE, COBB) else ""
     lines = [] if measure.is_region else [value_words(board, measure)]
     stats = board.stats(measure)
     if stats is not None:
         unit = "" if board.scan is None else board.scan.value_unit
-        mean, sd = (_several(stats, name) for name in ("mean", "sd"))
-        lines = [f"mean {mean} {unit}".rstrip() + (f", sd {sd}" if sd else "") if mean else "no value"]
-        low, high = (_several(stats, name) for name in ("minimum", "maximum"))
-        if low:
-            lines.append(f"{low} to {high}")
-        if unit.startswith("SUV") and high:
-            lines[-1] = f"max {high}" + (f", peak {number(stats.peak)}" if stats.peak is not None else "")
-        lines.append(extent_words(stats))
+        lines = [*_values_lines(stats, unit), extent_words(stats)]
     elif measure.is_region:
         lines = [value_words(board, measure)]
     return [*lines, *([note] if note else [])]
 
 
+def _values_lines(stats: RegionStats, unit: str) -> list[str]:
+    """Return mean and sd, then lowest and highest or, of SUV, highest and peak; of colours the means alone."""
+    mean, sd, low, high = (_several(stats, name) for name in ("mean", "sd", "minimum", "maximum"))
+    if not mean:
+        return ["no value"]
+    first = f"mean {mean} {unit}".rstrip()
+    if len(stats.channels) > 1:
+        return [first]
+    first += f", sd {sd}" if sd else ""
+    peak = f", peak {number(stats.peak)}" if stats.peak is not None else ""
+    return [first, f"max {high}{peak}" if unit.startswith("SUV") else f"{low} to {high}"]
+
+
 def number(value: float | None) -> str:
-    """Return four digits of a value, "" for none."""
+    """Return three digits of a value and no fewer than stand before the point, "" for none."""
     if value is None:
         return ""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _several(stats: RegionStats, name: str) -> str:
@@ -85,7 +92,7 @@ def _several(stats: RegionStats, name: str) -> str:
 def screen_row(board: Board, measure: Measure) -> tuple[str, ...]:
     """Return the cells of a row under `HEADS`."""
     stats, unit = board.stats(measure), "" if board.scan is None else board.scan.value_unit
-    cells = [measure.name, WORDS[measure.kind], value_words(board, measure)]
+    cells = [measure.name, value_words(board, measure)]
     if stats is None:
         cells += ["", "", "", "", "counting ..." if measure.is_region else ""]
     else:
@@ -163,7 +170,9 @@ def _file_rows(board: Board, measure: Measure, title: str, stamp: str) -> list[t
         None if stats is None else stats.volume_mm3,
         None if stats is None else stats.voxels,
     )
-    names = board.scan.channel_names if board.scan is not None else ()
+    names = () if board.scan is None else board.scan.channel_names
+    if not names and stats is not None and len(stats.channels) == 3:
+        names = ("red", "green", "blue")
     channels: tuple[Values | None, ...] = (None,) if stats is None else stats.channels
     rows = []
     for index, one in enumerate(channels):

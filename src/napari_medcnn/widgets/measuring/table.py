@@ -16,11 +16,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medcnn.core.measures import WORDS
 from napari_medcnn.widgets.measuring.board import Board
 from napari_medcnn.widgets.measuring.rows import HEADS, screen_row
-from napari_medcnn.widgets.parts import GAP, button, column
+from napari_medcnn.widgets.parts import GAP, as_tip, button, column
 
-_NAME = 0
+_NAME, _TIME = 0, HEADS.index("Time")
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -107,11 +108,12 @@ class MeasureTable(QWidget):
             for column_at, words in enumerate(screen_row(board, measure)):
                 cell = QTableWidgetItem(words)
                 cell.setData(_ID, measure.id)
-                cell.setToolTip("Double-click renames" if column_at == _NAME else words.replace("<", "\u2039"))
+                cell.setToolTip(f"{WORDS[measure.kind]}; double-click renames" if column_at == _NAME else as_tip(words))
                 if column_at != _NAME:
                     cell.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
                 self.rows.setItem(index, column_at, cell)
         self._filling = False
+        self.rows.setColumnHidden(_TIME, board.scan is None or board.scan.frames < 2)
         for made in (self.copy, self.save):
             made.setEnabled(bool(board.measures))
         self.back.setEnabled(board.can_bring_back)
