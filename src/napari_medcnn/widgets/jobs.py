@@ -22,7 +22,7 @@ from napari_medcnn.core.who import NOBODY, Who, differing
 from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.io import samples
 from napari_medcnn.io.found import Found, Item
-from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers
+from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers, voxel_counts
 from napari_medcnn.io.read import read_labels
 from napari_medcnn.io.save import save_volume
 from napari_medcnn.verbs import info, predict
@@ -109,10 +109,7 @@ def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
     data, kwargs, _ = layer
     info = kwargs["metadata"][KEY]
     snapshot = np.array(data if data.ndim == 3 else data[None], copy=True)
-    numbers = np.zeros(65536, dtype=np.int64)
-    for plane in snapshot:
-        numbers += np.bincount(plane.ravel(), minlength=65536)[:65536]
-    counts = {int(i): int(numbers[i]) for i in np.flatnonzero(numbers) if i}
+    counts = voxel_counts(snapshot)
     shown = LabelMap(snapshot, info["geometry"].reoriented(info["how"]), info["labels"], name=mask.name)
     source = scan.source if scan is not None else mask.source
     kept = {k: str(v) for k, v in source.items() if k in ("sha256", "item")}
