@@ -272,6 +272,8 @@ def test_a_picture_measures_pixels_until_a_line_of_known_length_is_drawn(desk, m
     assert asked == [value_px(200 / zoom)] and value(desk) == "12.5 mm"
     assert "scale set by you" in table.rows.item(0, table.rows.columnCount() - 1).text()
     assert desk.dock.reading.measuring.panel.note.text() == "Scale set by you."
+    said = desk.dock.reading.annotations.words(desk.dock.views.panes[0])
+    assert "scale set by you" in said and not any("spacing unknown" in words for words in said)
     desk.key(Qt.Key.Key_A)
     desk.drag((x - 50, y + 50), (x + 50, y + 150))
     assert board(desk).stats(board(desk).measures[1]).unit == "mm"
@@ -285,3 +287,17 @@ def value_px(length: float) -> str:
 def test_a_stated_size_is_never_overruled(desk) -> None:
     desk.open("phantom")
     assert not desk.dock.reading.measuring.table.scale.isEnabled() and not board(desk).can_set_scale
+
+
+def test_nothing_is_measured_while_another_scan_is_seen_alone(desk, monkeypatch) -> None:
+    desk.open("phantom")
+    (x, y), measuring = desk.centre(), desk.dock.reading.measuring
+    desk.key(Qt.Key.Key_M)
+    desk.drag((x - 50, y), (x + 50, y))
+    before = only(desk)
+    other = turned()
+    monkeypatch.setattr(type(desk.dock.reading.second_series), "seen", property(lambda _self: other))
+    desk.key(Qt.Key.Key_M)
+    assert measuring.hand.tool == "" and "Another scan is seen" in desk.dock.message.text()
+    desk.drag((x + 50, y), (x + 90, y))
+    assert only(desk) == before

@@ -47,10 +47,12 @@ class Hand:
         Gets what is drawn.
     told
         Called when a tool is armed or put away.
+    seen
+        Returns True while the picture in the views is that of the scan which is measured.
     """
 
-    def __init__(self, dock: MedcnnDock, board: Board, told: Callable[[], None]) -> None:
-        self._dock, self._board, self._told = dock, board, told
+    def __init__(self, dock: MedcnnDock, board: Board, told: Callable[[], None], seen: Callable[[], bool]) -> None:
+        self._dock, self._board, self._told, self._seen = dock, board, told, seen
         #: Kind that is drawn next, "" for none.
         self.tool = ""
         #: True if a tool stays armed after a measure.
@@ -68,8 +70,9 @@ class Hand:
         if kind == self.tool:
             self.disarm()
             return
-        if dock.session.scan is None or dock.mode != READ:
-            dock.say("Open a scan to measure on it." if dock.session.scan is None else "Measuring belongs to Read (T).")
+        refused = self._refused()
+        if refused:
+            dock.say(refused)
             return
         if not self._hears_double_clicks:  # only now, so that it comes before the one that makes a view large
             self._hears_double_clicks = True
@@ -80,6 +83,14 @@ class Hand:
         self.tool = kind
         self._set_cursor("cross")
         self._told()
+
+    def _refused(self) -> str:
+        """Return why nothing can be measured now, "" if it can."""
+        if self._dock.session.scan is None:
+            return "Open a scan to measure on it."
+        if not self._seen():
+            return "Another scan is seen: show the first one, or open that scan by itself to measure on it."
+        return "" if self._dock.mode == READ else "Measuring belongs to Read (T)."
 
     def disarm(self) -> None:
         """Put the tool away; what was begun goes."""
@@ -113,13 +124,11 @@ class Hand:
 
     def on_press(self, viewer: Any, event: Any) -> Generator[None, None, None]:
         """Left, without a key held: draw with the tool, or take hold of a measure; else the press is not ours."""
-        dock, board = self._dock, self._board
+        dock = self._dock
         pane = dock.views.pane_of(viewer)
         frame = None if pane is None else pane.frame()
         plain = event.button == _LEFT and not event.modifiers and not event.handled
-        if not plain or pane is None or frame is None or board.scan is None or dock.mode != READ:
-            return
-        if dock.layers.is_drawing:
+        if not plain or pane is None or frame is None or self._refused() or dock.layers.is_drawing:
             return
         start = (float(event.pos[0]), float(event.pos[1]))
         if self.tool:
@@ -151,13 +160,13 @@ class Hand:
         """No button: the end of what is drawn follows; without a tool, mark what a press would take hold of."""
         pane = self._dock.views.pane_of(viewer)
         frame = None if pane is None else pane.frame()
-        if pane is None or frame is None or event.modifiers or self._board.scan is None:
+        if pane is None or frame is None or event.modifiers or self._refused():
             return
         at = (float(event.pos[0]), float(event.pos[1]))
         if self._drawing is not None and self._drawing.pane is pane:
             self._follow(self._point(frame, at))
         elif not self.tool and self._board.measures:
-            grip = self._grip(frame, at) if self._dock.mode == READ else None
+            grip = self._grip(frame, at)
             under = None if grip is None else (grip[0].id, grip[1])
             if under != self._board.under:
                 self._board.under = under

@@ -48,7 +48,7 @@ class Measuring:
         self._dock, self._strip = dock, strip
         self.board = Board(dock.tasks, dock)
         self.keeper = keeper.Keeper(dock)
-        self.hand = Hand(dock, self.board, self._on_tool)
+        self.hand = Hand(dock, self.board, self._on_tool, lambda: self.scan_is_seen)
         self.panel = MeasurePanel()
         self.table = MeasureTable(self.board)
         self.class_values = ClassValues()
@@ -180,12 +180,17 @@ class Measuring:
         if self._dock.mode == CORRECT:
             self.hand.disarm()
 
+    @property
+    def scan_is_seen(self) -> bool:
+        """False while another scan is seen alone: measures lie on the first one, and so do their values."""
+        return self._dock.reading.second_series.seen is self.board.scan
+
     # ---- seeing ----------------------------------------------------------------------------------------------------
 
     def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
         """Draw the measures that lie on what a view shows."""
         board = self.board
-        if frame is None or board.scan is None:
+        if frame is None or board.scan is None or not self.scan_is_seen:
             return
         leaves = self._dock.views.exporting  # a picture that leaves the window shows nothing of the moment
         sheet, pending = Sheet.of(painter, frame, pane), None if leaves else board.pending
