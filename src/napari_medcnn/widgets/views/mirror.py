@@ -18,7 +18,7 @@ _SAME_VALUES = ("contrast_limits_range", "contrast_limits", "colormap", "gamma")
 _SAME_IMAGE = (*_SAME, "interpolation2d", "projection_mode")
 _SAME_LABELS = (*_SAME, "projection_mode", "colormap", "contour", "features")
 #: What cannot be compared with one word.
-_ARRAYS = ("scale", "translate", "rotate", "shear", "affine", "features")
+_ARRAYS = ("scale", "translate", "rotate", "shear", "affine", "features", "colormap")
 #: What a mask announces when voxels changed: a stroke, an undo, a result, a script.
 _VOXELS = ("set_data", "labels_update", "paint")
 #: Milliseconds between looks at voxels that are being painted.
