@@ -7,11 +7,13 @@ import locale
 import re
 
 import pytest
-from qtpy.QtCore import QLocale
+from qtpy.QtCore import QLocale, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QLineEdit, QTableWidget
 
 from napari_medcnn.errors import InputError
-from napari_medcnn.widgets.add_model_form import number
+from napari_medcnn.widgets.number_field import NumberField, number
+from napari_medcnn.widgets.parts import Section
 
 pytestmark = pytest.mark.gui
 
@@ -53,6 +55,43 @@ def test_everything_shows_a_point(desk) -> None:
 def test_no_field_reads_numbers_by_the_desktop(desk) -> None:
     """Qt's spin boxes read "2.5" as 25 under a German locale; fields of ours are lines that we read ourselves."""
     assert desk.dock.findChildren(QAbstractSpinBox) == []
+
+
+def test_every_number_field_reads_comma_and_point_alike_and_shows_a_point(desk) -> None:
+    """All of them, wherever they stand; what is not one number gives way to the number before, and is said."""
+    desk.open("phantom")
+    for section in desk.dock.findChildren(Section):
+        section.title.setChecked(True)
+    fields = desk.dock.findChildren(NumberField)
+    assert {"Window", "Level", "Thickness"} <= {field.accessibleName() for field in fields}
+    for field in fields:
+        desk.dock.viewing.use_preset(0)  # black and white far apart, so that each can be 2.5 and 7
+        typed, refused = [], []
+        field.typed.connect(typed.append)
+        field.refused.connect(refused.append)
+        for text in ("2,5", "7", "2.5"):
+            field.setText("")
+            QTest.keyClicks(field, text)
+            QTest.keyClick(field, Qt.Key.Key_Return)
+        assert typed == [2.5, 7.0, 2.5] and refused == [], field.accessibleName()
+        assert "," not in field.text()
+        before = field.text()
+        for text in ("1.234,5", "1 000", "viel"):
+            field.setText("")
+            QTest.keyClicks(field, text)
+            QTest.keyClick(field, Qt.Key.Key_Return)
+            assert field.text() == before, (field.accessibleName(), text)
+        assert len(typed) == 3 and len(refused) == 3, field.accessibleName()
+
+
+def test_every_number_on_screen_has_a_point_with_all_that_reading_adds(desk) -> None:
+    desk.open("phantom")
+    desk.four()
+    for section in desk.dock.findChildren(Section):
+        section.title.setChecked(True)
+    desk.idle(0.1)
+    said = [*words(desk.dock), desk.said()]
+    assert [w for w in said if re.search(r"\d,\d", w)] == []
 
 
 @pytest.mark.parametrize("text, value", [("2,5", 2.5), ("2.5", 2.5), (" -160 ", -160.0), ("0,05", 0.05)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import pytest
-from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, Qt
 from qtpy.QtGui import QGuiApplication, QKeyEvent
 
 from napari_medcnn.widgets.physical_keys import as_digit, digit_of
@@ -90,6 +92,68 @@ def test_azerty_chooses_windows_and_classes_and_types_into_fields(desk) -> None:
     desk.dock.shut_down()
     send(desk.native, "&", 10)
     assert desk.dock.layers.mask is None or desk.dock.layers.mask.selected_label == 0
+
+
+@pytest.mark.skipif("QGuiApplication.platformName() != 'xcb'", reason="presses the keys of X11")
+@pytest.mark.skipif(
+    not (shutil.which("setxkbmap") and shutil.which("xdotool")),
+    reason="needs setxkbmap and xdotool (Debian: same names)",
+)
+def test_a_real_french_keyboard_chooses_windows_and_classes(desk, french) -> None:
+    """The X server itself types: key 11 is the one right of "1", which gives é there."""
+    desk.open("phantom")
+    scan = desk.dock.layers.scan
+    desk.empty_mask()
+    for _ in range(2):
+        desk.dock.session.add_class(f"more {_}")
+    typed = watch(desk.native)
+    focus(desk)
+    for code, expected in ((11, 2), (12, 3), (10, 1), (19, 0)):
+        french(str(code))
+        desk.until(lambda wanted=expected: desk.dock.layers.mask.selected_label == wanted)
+    assert "é" in typed, "the layout of the X server was French"
+    french("ctrl+11")
+    desk.until(lambda: tuple(scan.contrast_limits) == (-600 - 750, -600 + 750))
+    field = desk.dock.correct.new_class
+    field.setFocus()
+    french("11")
+    desk.until(lambda: field.text() == "é")
+    assert desk.dock.layers.mask.selected_label == 0
+
+
+@pytest.fixture
+def french():
+    """Make the keyboard French and return a hand that presses keys by number; it is American again afterwards."""
+    subprocess.run(["setxkbmap", "fr"], check=True, timeout=20)
+
+    def press(keys: str) -> None:
+        subprocess.run(["xdotool", "key", "--clearmodifiers", keys], check=True, timeout=20)
+
+    yield press
+    subprocess.run(["setxkbmap", "us"], check=True, timeout=20)
+
+
+def focus(desk) -> None:
+    """Give the canvas the keyboard of the X server; there is no window manager that would."""
+    subprocess.run(["xdotool", "windowfocus", str(int(desk.qt_window.winId()))], check=True, timeout=20)
+    desk.qt_window.activateWindow()
+    desk.native.setFocus()
+    desk.until(lambda: desk.native.hasFocus())
+
+
+def watch(widget) -> list[str]:
+    """Return a list that grows by what a widget is typed."""
+    typed: list[str] = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched, event) -> bool:
+            if event.type() == QEvent.Type.KeyPress:
+                typed.append(event.text())
+            return False
+
+    widget._watch = Watch(widget)
+    widget.installEventFilter(widget._watch)
+    return typed
 
 
 assert QGuiApplication  # named in a condition above

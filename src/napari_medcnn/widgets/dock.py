@@ -23,7 +23,7 @@ from napari_medcnn.widgets.header import Header
 from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.layers import Layers
-from napari_medcnn.widgets.parts import GAP, Text, TextWindow, column, scrolling
+from napari_medcnn.widgets.parts import FOCUS_STYLE, GAP, Text, TextWindow, column, scrolling
 from napari_medcnn.widgets.preferring import Preferring
 from napari_medcnn.widgets.reading import Reading
 from napari_medcnn.widgets.recovering import Recovering
@@ -59,6 +59,7 @@ class MedcnnDock(QWidget):
         warnings.filterwarnings("ignore", message="Conversion from CIE-LAB", category=UserWarning)
         self.setObjectName("MedCNN")
         self.setAcceptDrops(True)
+        self.setStyleSheet(FOCUS_STYLE)
         self.viewer = napari_viewer
         self._closed = False
         self._host: HostWindow | None = None

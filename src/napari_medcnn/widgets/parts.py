@@ -27,6 +27,11 @@ from qtpy.QtWidgets import (
 
 #: Space between and around things, in pixels.
 GAP = 6
+#: napari's style shows no focus; whoever works with the keyboard has to see where it is.
+FOCUS_STYLE = (
+    "QPushButton:focus, QToolButton:focus, QComboBox:focus, QLineEdit:focus, QPlainTextEdit:focus, QCheckBox:focus, "
+    "QAbstractItemView:focus, QSlider:focus { border: 1px solid #56b4e9; }"
+)
 
 
 def button(text: str, clicked: Callable[[], Any], tip: str = "") -> QPushButton:
