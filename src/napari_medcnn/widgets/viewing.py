@@ -143,7 +143,7 @@ class Viewing:
         tool = self._tool(viewer)
         mode = "pan_zoom" if tool is None else str(tool.mode)
         painting = tool is not None and tool is self._layers.mask and mode in _PAINTING
-        if button == _LEFT and "Control" in event.modifiers and painting and mode in ("paint", "fill"):
+        if button == _LEFT and tuple(event.modifiers) == ("Control",) and painting and mode in ("paint", "fill"):
             instead = "erase"
         elif button in (_RIGHT, _MIDDLE) or (painting and event.modifiers):
             instead = "pan_zoom"
@@ -156,14 +156,15 @@ class Viewing:
         next(drag)
         last = np.array(event.pos, dtype=float)
         yield
-        while event.type == "mouse_move":
+        while True:  # the release counts as well: quick moves are told late or not at all
             event.handled = True
             here = np.array(event.pos, dtype=float)
             if button in (_RIGHT, _MIDDLE):
                 drag.send(here - last)
             last = here
+            if event.type != "mouse_move":
+                break
             yield
-        event.handled = True
         if mode != "pan_zoom" and tool in self._viewer.layers:
             tool.mode = mode
 
