@@ -253,6 +253,8 @@ def desk_of(make_napari_viewer_proxy, orders) -> Iterator[Callable[[Any], Desk]]
 
     yield make
     for desk in desks:
+        if "3D preview" in desk.dock.tasks.names():  # its thread would hold the window a moment longer
+            desk.until(lambda tasks=desk.dock.tasks: "3D preview" not in tasks.names(), 60)
         desk.dock.shut_down()
         desk.dock.link.engine.close()
         desk.__dict__.clear()  # pytest keeps what a test was given; the viewer must be free to go
