@@ -301,3 +301,21 @@ def test_nothing_is_measured_while_another_scan_is_seen_alone(desk, monkeypatch)
     assert measuring.hand.tool == "" and "Another scan is seen" in desk.dock.message.text()
     desk.drag((x + 50, y), (x + 90, y))
     assert only(desk) == before
+
+
+def test_large_regions_are_counted_in_a_task_and_suv_has_a_peak(desk, monkeypatch) -> None:
+    from napari_medcnn.imaging.region_stats import region_stats
+    from napari_medcnn.widgets.measuring import board as board_module
+    from napari_medcnn.widgets.measuring.rows import picture_lines
+
+    monkeypatch.setattr(board_module, "PEAK_AT_ONCE", 10)
+    scan = turned(unit="SUVbw")
+    show(desk, scan)
+    x, y = desk.centre()
+    desk.key(Qt.Key.Key_A)
+    desk.drag((x - 30, y - 30), (x + 30, y + 30))
+    desk.until(lambda: not desk.dock.tasks.names())
+    wanted = region_stats(scan.array, only(desk), board(desk).ruler, "SUVbw")
+    assert board(desk).stats(only(desk)) == wanted and wanted.peak is not None
+    assert any(words.startswith("max ") and "peak" in words for words in picture_lines(board(desk), only(desk)))
+    assert f"SUVpeak {wanted.peak:.3g}" in desk.dock.reading.measuring.table.rows.item(0, 9).text()

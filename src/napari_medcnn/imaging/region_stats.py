@@ -131,12 +131,13 @@ def _sum_of_squares(steps: list[Array]) -> Array:
     return np.asarray(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
 
 
-def box_voxels(measure: Measure, ruler: Ruler) -> float:
-    """Return about how many voxels a region spans, before any work: large ones are counted in a task."""
+def box_voxels(measure: Measure, ruler: Ruler, peak: bool = False) -> float:
+    """Return about how many voxels are read for a region, with those around it that `peak` needs."""
     if measure.kind == BALL:
-        radius = ruler.distance(*measure.points)
-        return float(np.prod([2 * radius / s + 1 for s in ruler.spacing]))
-    return float(np.prod(np.abs(np.subtract(measure.points[1], measure.points[0])) + 1))
+        sides = 2 * ruler.distance(*measure.points) / np.array(ruler.spacing) + 1
+    else:
+        sides = np.abs(np.subtract(measure.points[1], measure.points[0])) + 1
+    return float(np.prod(sides + 2 * PEAK_RADIUS_MM / np.array(ruler.spacing) if peak else sides))
 
 
 def region_stats(frame: Array, measure: Measure, ruler: Ruler, value_unit: str = "") -> RegionStats:
@@ -194,7 +195,9 @@ def suv_peak(frame: Array, picked: Picked, ruler: Ruler) -> float | None:
         return None
     usable = np.isfinite(values)
     means = fftconvolve(np.where(usable, values, 0.0), weights, mode="valid")
-    spoilt = fftconvolve((~usable).astype(np.float64), weights, mode="valid") > _EDGE
+    spoilt = np.zeros(means.shape, dtype=bool)
+    if not usable.all():
+        spoilt = fftconvolve((~usable).astype(np.float64), weights, mode="valid") > _EDGE
     # `means` begins at the first voxel whose sphere fits: here is where the region's voxels are in it
     first = [start.start + r for start, r in zip(around, reach, strict=True)]
     where = np.argwhere(picked.inside) + [span.start for span in picked.box] - first

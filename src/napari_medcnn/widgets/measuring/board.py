@@ -16,8 +16,8 @@ from napari_medcnn.imaging.region_stats import RegionStats, box_voxels, region_s
 from napari_medcnn.io.measures_file import Kept
 from napari_medcnn.widgets.tasks import Tasks
 
-#: Regions of more voxels are counted in a task, and not at every step of the mouse.
-AT_ONCE = 500_000
+#: Regions of more voxels are counted in a task, and not at every step of the mouse; SUVpeak costs more per voxel.
+AT_ONCE, PEAK_AT_ONCE = 500_000, 100_000
 
 
 class Board(QObject):
@@ -159,12 +159,15 @@ class Board(QObject):
         known = self._stats.get(measure.id)
         if known is not None and known[0] == asked:
             return known[1]
-        frame, ruler, unit = scan.frame(measure.frame).array, self.ruler, scan.value_unit
-        if box_voxels(measure, ruler) <= AT_ONCE:
-            found = region_stats(frame, measure, ruler, unit)
-            self._stats[measure.id] = (asked, found)
+        ruler, moving = self.ruler, self.pending is not None and self.pending.id == measure.id
+        peak = scan.value_unit.startswith("SUV") and ruler.has_volumes
+        small = box_voxels(measure, ruler) <= AT_ONCE
+        if small and (moving or not peak or box_voxels(measure, ruler, peak=True) <= PEAK_AT_ONCE):
+            found = region_stats(scan.frame(measure.frame).array, measure, ruler, "" if moving else scan.value_unit)
+            if not moving:
+                self._stats[measure.id] = (asked, found)
             return found
-        if self.pending is None or self.pending.id != measure.id:
+        if not moving:
             self._stats[measure.id] = (asked, None)
             self._count_later(measure, asked)
         return None
