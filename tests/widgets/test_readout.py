@@ -256,6 +256,25 @@ def test_nothing_covers_anything_in_a_small_view(desk, monkeypatch) -> None:
                 assert apart, (size, a, b)
 
 
+def test_a_3d_view_that_waits_for_its_volume_is_black(desk) -> None:
+    """Its canvas keeps what it drew last: the patient before, under the letters of this one (seen)."""
+    show(desk, scan_of())
+    volume = desk.four()[3]
+    desk.until(lambda: not desk.dock.tasks.names() and len(volume.viewer.layers) > 0)
+    image = QImage(60, 60, QImage.Format.Format_RGB888)
+
+    def middle() -> int:
+        image.fill(0xFF0000)
+        painter = QPainter(image)
+        desk.dock.reading.annotations.cover(painter, None, volume)
+        painter.end()
+        return int(image.pixelColor(QPoint(30, 30)).red())
+
+    assert middle() == 255
+    volume.viewer.layers.clear()
+    assert middle() == 0
+
+
 # ---- scale bar, banner ---------------------------------------------------------------------------------------------
 
 

@@ -95,7 +95,7 @@ CASES = {
     "LIP mha": image_file("c.mha", code="LIP"),
     "PSR nifti": image_file("d.nii", code="PSR"),
     "tilted by 12": image_file("e.nii.gz", turned(12, (1, 0, 0))),
-    "tilted in two ways": image_file("f.nrrd", turned(16, (0, 0, 1)) @ turned(-8, (0, 1, 0))),
+    "tilted in two ways": image_file("f.nrrd", turned(10, (0, 0, 1)) @ turned(-8, (0, 1, 0))),
     "sagittal dicom, thick": dicom_folder(SAGITTAL, (1.1, 1.2, 5.0)),
     "coronal dicom": dicom_folder(CORONAL, (1.2, 1.1, 3.0)),
     "axial dicom, tilted": dicom_folder(turned(-10, (1, 0, 0)), (1.0, 1.2, 4.0)),
@@ -232,22 +232,37 @@ def case(request, tmp_path) -> Path:
 def test_every_mark_is_where_its_letter_is(desk, case) -> None:
     pane = shown(desk, case)
     box = desk.dock.reading.annotations.neurological.box
-    for sides, ticked in ((RADIOLOGICAL, False), (NEUROLOGICAL, True)):
-        box.setChecked(ticked)
-        for axis in (0, 1, 2):
-            look_along(desk, pane, axis)
-            check_plane(desk, pane, sides[axis])
-            assert ("NEUROLOGICAL" in desk.said()) == (ticked and axis != 2)
+    assert not box.isChecked()
+    for axis in (0, 1, 2):
+        look_along(desk, pane, axis)
+        check_plane(desk, pane, RADIOLOGICAL[axis])
+        assert "NEUROLOGICAL" not in desk.said()
     look_along(desk, pane, 0)
-    for sides, ticked in ((RADIOLOGICAL, False), (NEUROLOGICAL, True)):
-        box.setChecked(ticked)
-        panes = desk.four()
-        go_to_middle(desk)
-        assert sorted(p.axis for p in panes[:3]) == [0, 1, 2]
-        for flat in panes[:3]:
-            flat.viewer.reset_view()
-        for flat in panes[:3]:
-            check_plane(desk, flat, sides[flat.axis])
+    box.setChecked(True)
+    panes = desk.four()
+    go_to_middle(desk)
+    assert sorted(flat.axis for flat in panes[:3]) == [0, 1, 2]
+    for flat in panes[:3]:
+        flat.viewer.reset_view()
+    for flat in panes[:3]:
+        check_plane(desk, flat, NEUROLOGICAL[flat.axis])
+
+
+def test_the_neurological_badge_stands_where_the_picture_is_flipped(desk, tmp_path) -> None:
+    pane = shown(desk, CASES["LPS nrrd"](tmp_path))
+    annotations = desk.dock.reading.annotations
+    panes = desk.four()
+    go_to_middle(desk)
+    for flat in panes[:3]:
+        check_plane(desk, flat, RADIOLOGICAL[flat.axis])
+    annotations.neurological.box.setChecked(True)
+    flipped = {flat.axis: "NEUROLOGICAL DISPLAY" in annotations.words(flat) for flat in panes[:3]}
+    assert flipped == {0: True, 1: True, 2: False}
+    desk.dock.views.show_one()
+    for axis in (0, 1, 2):
+        look_along(desk, pane, axis)
+        check_plane(desk, pane, NEUROLOGICAL[axis])
+        assert ("NEUROLOGICAL" in desk.said()) == (axis != 2)
 
 
 # ---- what is not a plain plane -----------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.widgets.brightness import BrightnessBlock
-from napari_medcnn.widgets.layer_parts import through_axis
 from napari_medcnn.widgets.notices import Notices
 from napari_medcnn.widgets.parts import GAP, Section, Text, button, column, form, line, row
 from napari_medcnn.widgets.study_tree import StudyTree
@@ -126,9 +125,7 @@ class ScanTab(QWidget):
         grid = volume.geometry
         sides = sides_words(volume)
         if grid.orientation:
-            sagittal = through_axis(grid) == 2
-            sides = "stated; the patient's " + ("front is on the left" if sagittal else "left is on the right")
-            sides += " of the picture"
+            sides = "stated: see the letters at the edges of the picture"
         if grid.orientation and grid.obliquity_deg > 0.5:
             sides += f"; tilted by {grid.obliquity_deg:.0f} degrees"
         return [

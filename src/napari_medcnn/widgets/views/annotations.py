@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtGui import QPainter
+from qtpy.QtGui import QColor, QPainter
 
+from napari_medcnn.core.ruler import SET_BY_YOU
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.core.who import Who
 from napari_medcnn.io.layerdata import KEY
@@ -47,6 +48,7 @@ class Annotations:
         self.neurological = Neurological(dock)
         self.readout = Readout(dock)
         section.add_row(self.neurological.box)
+        dock.views.painters.insert(0, self.cover)
         dock.views.add_painter(self.paint)
         dock.viewing.windowing.changed.connect(self.refresh)
         dock.session.scan_changed.connect(self.refresh)
@@ -72,7 +74,12 @@ class Annotations:
     @property
     def scan(self) -> Volume | None:
         """What is seen: the open scan, or the first picture of one that is being read."""
-        return self._dock.session.scan or self._dock.session.opening.preview
+        return self._dock.reading.second_series.seen or self._dock.session.opening.preview
+
+    def cover(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
+        """Blacken a view that has nothing to show yet: its canvas keeps what it drew last, maybe another patient."""
+        if pane.name != MAIN and not len(pane.viewer.layers):
+            painter.fillRect(painter.window(), QColor("black"))
 
     def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
         """Write everything on one view."""
@@ -133,6 +140,8 @@ class Annotations:
         if scan is None:
             return found
         words = badges_of(scan, dock.session.consent) if first else sides_badge(scan)
+        if dock.reading.measuring.board.ruler.note == SET_BY_YOU:
+            words = [SET_BY_YOU if each.startswith(("spacing unknown", "mm at detector")) else each for each in words]
         if frame is not None and frame.mirrored:
             words.insert(0, badges.NEUROLOGICAL)
         words.append(badges.tilt_words(scan))
@@ -144,7 +153,7 @@ class Annotations:
         return [line(words) for words in person_lines(self._dock.browsing.person()) if words]
 
     def _places(self, pane: Pane, frame: Frame) -> list[Line]:
-        dock, scan = self._dock, self._dock.session.scan
+        dock, scan = self._dock, self._dock.reading.second_series.seen
         if scan is None:
             return []
         where = badges.slice_line(scan, frame)

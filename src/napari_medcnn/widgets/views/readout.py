@@ -9,6 +9,7 @@ import numpy as np
 from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.windows import plain
+from napari_medcnn.imaging.align import RESAMPLED
 from napari_medcnn.io.layerdata import layer_info
 from napari_medcnn.widgets.views.badges import place_words, source_index
 from napari_medcnn.widgets.views.frame import Place
@@ -62,15 +63,17 @@ class Readout:
         return self._lines() if self._pane is not None else []
 
     def _lines(self) -> list[str]:
-        pane, place, scan = self._pane, self._place, self._dock.session.scan
+        pane, place, scan = self._pane, self._place, self._dock.reading.second_series.seen
         frame = None if pane is None else pane.frame()
         if pane is None or place is None or frame is None or scan is None:
             return []
         at = list(place)
         at[frame.depth_axis] = frame.depth  # slices may have changed under a mouse that rests
         here = (at[0], at[1], at[2])
-        grid = DisplayGrid(scan.geometry)
-        return [*values_at(self._viewer, here), *where_words(grid, here, scan.is_picture)]
+        where = where_words(DisplayGrid(scan.geometry), here, scan.is_picture)
+        if RESAMPLED in scan.notes:
+            where = where[:1]  # voxels of a turned copy are in no file
+        return [*values_at(self._viewer, here), *where]
 
     def _on_step(self, _event: Any = None) -> None:
         if self._pane is not None and self._dock.session.scan is not None:
