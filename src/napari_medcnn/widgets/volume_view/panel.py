@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_medcnn.widgets.parts import Choice, Text, button, column, row
@@ -14,12 +14,11 @@ OUT_OF_DATE = "Out of date: the mask changed."
 
 
 class VolumePanel(QWidget):
-    """Emits what is wanted: a rendering, surfaces (or to stop making them), a file, the view from the front."""
+    """Emits what is wanted: a rendering, surfaces or to stop making them, whether they are seen."""
 
     rendering_chosen = Signal(str)
     surfaces_asked = Signal()
     surfaces_shown = Signal(bool)
-    save_asked = Signal()
 
     def __init__(self, front: Callable[[], None]) -> None:
         super().__init__()
@@ -34,12 +33,11 @@ class VolumePanel(QWidget):
         self.front = button("From the front", front, "The patient seen from the front, head up")
         layout.addLayout(row(self.rendering, self.front))
         self.surfaces = button("Surfaces", self.surfaces_asked.emit, "A surface for each class of the mask, in 3D")
-        self.save = button("Save surfaces...", self.save_asked.emit, "STL or PLY in mm of the patient (LPS)")
-        layout.addLayout(row(self.surfaces, self.save))
         self.shown = QCheckBox("Show surfaces")
+        self.shown.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.shown.setToolTip("Classes that are hidden in the table of classes have no surface either")
         self.shown.toggled.connect(self.surfaces_shown.emit)
-        layout.addWidget(self.shown)
+        layout.addLayout(row(self.surfaces, self.shown, stretch=True))
         self.state = Text("")
         layout.addWidget(self.state)
         self.show_surfaces(False, False, False)
@@ -48,7 +46,6 @@ class VolumePanel(QWidget):
         """Show whether there is a mask, surfaces of it, and whether it changed since."""
         self.surfaces.setEnabled(mask)
         self.surfaces.setText("Update surfaces" if made else "Surfaces")
-        self.save.setVisible(made)
         self.shown.setVisible(made)
         self.state.setText("" if not stale else OUT_OF_DATE)
         self.state.setVisible(stale)
