@@ -121,13 +121,13 @@ def test_many_moves_are_one(four) -> None:
     four.dock.views.place_changed.connect(lambda: moved.append(1))
     native = four.on("second")
     for i in range(200):
-        point = QPointF(60 + i / 2, 80)
+        point = QPointF(60 + i, 80)
         event = QMouseEvent(QEvent.Type.MouseMove, point, QPointF(native.mapToGlobal(point.toPoint())),
                             Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, SHIFT)  # fmt: skip
         QApplication.sendEvent(native, event)
     four.idle(0.2)
     assert 1 <= len(moved) <= 20
-    last = pane(four, "second").place_at(60 + 199 // 2, 80)
+    last = pane(four, "second").place_at(60 + 199, 80)
     assert four.dock.views.place == pytest.approx(last, abs=1e-6)
 
 
