@@ -33,7 +33,7 @@ def series(
     folder: Path,
     shape: tuple[int, int, int],
     spacing: tuple[float, float, float],
-    mark: tuple[int, int, int],
+    mark: tuple[float, float, float],
     direction: np.ndarray | None = None,
     **tags: Any,
 ) -> None:
@@ -332,3 +332,63 @@ def test_pet_over_ct_has_a_window_of_its_own(desk, tmp_path: Path) -> None:
     windowing.choose(feature.fusion.layers[0])
     windowing.set_window(10, 90)
     assert tuple(feature.fusion.layers[0].contrast_limits) == (10, 90)
+
+
+@pytest.mark.parametrize("lies", [((60, 12, 10), (0.7, 2.0, 2.0)), ((62, 12, 10), (3.0, 2.0, 2.0))])
+def test_down_is_one_slice_of_the_first_whatever_lies_beside(desk, tmp_path: Path, lies: Any) -> None:
+    """Napari's own steps would be as fine as those of any layer, hidden ones too."""
+    folder = patient(tmp_path)
+    fine = {"SeriesInstanceUID": uid("two"), "SeriesNumber": 2}
+    for old in (folder / "b").iterdir():
+        old.unlink()
+    series(folder / "b", *lies, (30, 5, 5), **fine)
+    feature = open_both(desk, folder)
+    views = desk.dock.views
+    for mode in (SIDE, FUSED):
+        feature.panel.mode_button(mode).click()
+        views.go_to(tuple(float(v) for v in views.grid.world_of_index((4, 0, 0))))
+        for expected in (5, 6, 7):
+            desk.key(Qt.Key.Key_Down)
+            point = np.array([*desk.viewer.dims.point])
+            assert views.grid.index_of(point)[0] == pytest.approx(expected, abs=1e-6)
+        desk.wheel(1)
+        assert views.grid.index_of(np.array([*desk.viewer.dims.point]))[0] == pytest.approx(6, abs=1e-6)
+
+
+def test_the_mouse_is_marked_at_the_same_place_in_the_other_view_with_its_value(desk, tmp_path: Path) -> None:
+    feature = open_both(desk, patient(tmp_path))
+    side, views = feature.side.sides[0], desk.dock.views
+    views.go_to(tuple(float(v) for v in views.grid.world_of(MARK)))
+    desk.idle(0.1)
+    pane = views.panes[0]
+    desk.move(pane.frame().to_canvas(tuple(views.grid.world_of(MARK))))
+    desk.until(lambda: side.cursor is not None, 5)
+    # a pixel of the first canvas is a fraction of a mm
+    np.testing.assert_allclose(side.link.second.lps_of(side.cursor)[:2], MARK[:2], atol=0.3)
+    said = [words for line in side.words.corners(side.pane.frame()).bottom_left for words in line.words]
+    assert "1000" in said and "voxel 9, 10, 4" in said
+    desk.move(side.pane.frame().to_canvas(tuple(side.link.second.world_of(MARK))), pane=side.pane)
+    desk.until(lambda: feature.side._cursor is not None, 5)
+    np.testing.assert_allclose(views.grid.lps_of(feature.side._cursor)[:2], MARK[:2], atol=0.3)
+
+
+def test_who_is_seen_alone_is_who_is_named(desk, tmp_path: Path) -> None:
+    other = {"PatientName": "Other^Body", "PatientID": "ID-9", "StudyInstanceUID": uid("other study")}
+    feature = open_both(desk, patient(tmp_path, **other))
+    dock = desk.dock
+    assert "Secret" in dock.browsing.person().name
+    feature.panel.mode_button(ALONE).click()
+    assert feature.alone is dock.session.seconds[0] and "Other" in dock.browsing.person().name
+    assert dock.reading.annotations.scan is dock.session.seconds[0].scan
+    feature._choose(0)
+    assert "Secret" in dock.browsing.person().name and dock.reading.annotations.scan is dock.session.scan
+
+
+def test_numbers_of_the_scan_tab_reach_both_sides(desk, tmp_path: Path) -> None:
+    feature = open_both(desk, patient(tmp_path))
+    windowing, second = desk.dock.viewing.windowing, feature.side.sides[0].second.layers[0]
+    assert windowing.layer is desk.dock.layers.scan
+    windowing.choose(second)
+    windowing.set_window(40, 80)
+    assert tuple(second.contrast_limits) == (40, 80)
+    assert tuple(feature.side.sides[0].pane.viewer.layers[0].contrast_limits) == (40, 80)

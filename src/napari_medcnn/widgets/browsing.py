@@ -39,6 +39,7 @@ class Browsing(QObject):
         opening.asked.connect(self._on_asked)
         opening.progressed.connect(self._on_progress)
         opening.preview_changed.connect(self._on_preview)
+        dock.reading.second_series.changed.connect(self._show_person)
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -94,13 +95,16 @@ class Browsing(QObject):
         words = " ".join(item.report.refused) or "This opens only if you agree:"
         return Question(words, item.report.asks, again, NONE)
 
+    def _show_person(self) -> None:
+        self._dock.header.show_person(person_words(self.person()))
+
     # ---- notices ---------------------------------------------------------------------------------------------------
 
     def show_scan(self) -> None:
         """Show what was noticed of the scan that is open, once it is; its row is the chosen one."""
         opened, scan = self._session.opened, self._session.scan
         self._tree.make_room(scan is not None)
-        self._dock.header.show_person(person_words(self.person()))
+        self._show_person()
         if scan is None or opened is None:
             self._notices.show_report(Report())
             return
@@ -109,8 +113,9 @@ class Browsing(QObject):
         self._notices.show_report(scan_report(scan.report, scan.notes))
 
     def person(self) -> Person:
-        """Return whom the open scan, or the first picture of it, is of; empty where nothing is stated."""
-        opened = self._session.opened
+        """Return whom the scan that is seen, or the first picture of it, is of; empty where nothing is stated."""
+        second = self._dock.reading.second_series.alone
+        opened = self._session.opened if second is None else second.opened
         study = opened.item.study if opened is not None and opened.item is not None else None
         return Person() if study is None else study.person
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class Windowing(QObject):
         self._followed: list[Image] = []
         self._acting: Image | None = None
         self._chosen: Image | None = None
+        #: Returns scans that are seen in canvases of their own, side by side with the first.
+        self.also_seen: Callable[[], tuple[Image, ...]] = tuple
         #: The window of the scan that was open before.
         self.last: Kept | None = None
         layers.added.connect(self._on_added)
@@ -58,8 +60,9 @@ class Windowing(QObject):
 
     @property
     def seen(self) -> tuple[Image, ...]:
-        """The scans with a window that are seen now, from below to above."""
-        return tuple(layer for layer in self._viewer.layers if _has_window(layer) and layer.visible)
+        """The scans with a window that are seen now, from below to above; those in canvases of their own first."""
+        beside = tuple(layer for layer in self.also_seen() if _has_window(layer))
+        return (*beside, *(layer for layer in self._viewer.layers if _has_window(layer) and layer.visible))
 
     @property
     def layer(self) -> Image | None:

@@ -26,6 +26,7 @@ class CurvePage(QWidget):
         self.source = Choice()
         self.source.setAccessibleName("Curve of")
         self.source.setToolTip("The voxel under the mouse, the shared place of the views, or the mean of a region")
+        self.source.setMinimumContentsLength(14)
         self.source.currentIndexChanged.connect(lambda _at: self.source_chosen.emit(self.chosen))
         self.pin = button("Keep", self.pinned.emit, "Keep this curve to compare it with others")
         self.clear = button("Clear", self.cleared.emit, "Take all kept curves away")

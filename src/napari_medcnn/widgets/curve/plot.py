@@ -85,7 +85,9 @@ class CurvePlot(QWidget):
         wide = max([metrics.horizontalAdvance(_number(tick)) for tick in y_ticks] or [20.0])
         left = wide + 10
         bottom = self.height() - metrics.height() - 6
-        area = QRectF(left, _TOP, max(20.0, self.width() - left - _RIGHT), max(20.0, bottom - _TOP))
+        words = [self.curves[0][1].y_label, *(curve.name for _, curve in self.curves)]
+        named = min(max(metrics.horizontalAdvance(word) for word in words), self.width() / 3) + 24
+        area = QRectF(left, _TOP, max(20.0, self.width() - left - _RIGHT - named), max(20.0, bottom - _TOP))
         self._axes(painter, metrics, area, (limits, y_ticks))
         painter.setClipRect(area.adjusted(-4, -4, 4, 4))
         for number, curve in self.curves:
@@ -105,7 +107,7 @@ class CurvePlot(QWidget):
                 QPointF(area.left() - 6 - metrics.horizontalAdvance(words), at.y() + metrics.capHeight() / 2), words
             )
         label = self.curves[0][1].x_label
-        room = metrics.horizontalAdvance(label) + 12
+        room = metrics.horizontalAdvance(label) + 12 + self.width() - area.right()
         base = self.height() - 5.0
         for tick in ticks(limits[0], limits[1], max(2, int(area.width() / 70))):
             at = _at(area, limits, tick, limits[2])
@@ -117,7 +119,7 @@ class CurvePlot(QWidget):
                 painter.setPen(_TEXT)
                 painter.drawText(QPointF(max(0.0, x), base), words)
         painter.setPen(_TEXT)
-        painter.drawText(QPointF(self.width() - room + 6, base), label)
+        painter.drawText(QPointF(area.right() - metrics.horizontalAdvance(label), base), label)
         if self._now is not None and limits[0] <= self._now <= limits[1]:
             x = _at(area, limits, self._now, limits[2]).x()
             painter.setPen(QPen(QColor("#9aa4b0"), 1, Qt.PenStyle.DashLine))
@@ -147,12 +149,9 @@ class CurvePlot(QWidget):
         """Name every curve beside its mark, and what is measured."""
         unit = self.curves[0][1].y_label
         rows = [(number, curve.name) for number, curve in self.curves]
-        wide = max(metrics.horizontalAdvance(words) for words in (unit, *(name for _, name in rows)))
-        wide = min(wide, area.width() / 2)
-        x, y = area.right() - wide - 18, area.top() + 2
-        fits = max(1, int((area.height() - 4) / metrics.height()) - 1)
-        box = QRectF(x - 4, y, wide + 22, metrics.height() * (min(len(rows), fits) + 1) + 4)
-        painter.fillRect(box, QColor(21, 24, 28, 200))
+        x, y = area.right() + 10, area.top()
+        wide = self.width() - x - 18
+        fits = max(1, int(self.height() / metrics.height()) - 1)
         painter.setPen(_TEXT)
         painter.drawText(QPointF(x + 14, y + metrics.ascent()), unit)
         for row, (number, name) in enumerate(rows[:fits], 1):

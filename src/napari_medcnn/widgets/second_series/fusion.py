@@ -27,7 +27,9 @@ def align(volume: Volume, reference: Geometry) -> Work:
             try:
                 yield Progress(next(steps), "Turning the second series onto the axes of the first")
             except StopIteration as end:
-                done: tuple[Volume, list[LayerTuple]] = (end.value, scan_layers(end.value))
+                parts = [(data, {**kwargs, "name": f"{kwargs['name']}, turned"}, kind)
+                         for data, kwargs, kind in scan_layers(end.value)]  # fmt: skip
+                done: tuple[Volume, list[LayerTuple]] = (end.value, parts)
                 yield Result(done)
                 return
 

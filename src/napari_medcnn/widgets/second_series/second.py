@@ -60,6 +60,8 @@ class SecondSeries(QObject):
         self._session.opening.preview_changed.connect(self._on_scan)
         dock.header.names_hidden.connect(self._show_names)
         dock.viewing.layer_under = self._layer_under
+        dock.viewing.windowing.also_seen = self._layers_beside
+        dock.views.add_painter(self.side.paint)
 
     def actions(self) -> dict[str, Callable[..., Any]]:
         """It has no keys."""
@@ -80,9 +82,14 @@ class SecondSeries(QObject):
         return seconds[self.number - 1] if 0 < self.number <= len(seconds) else None
 
     @property
+    def alone(self) -> Second | None:
+        """The scan beside the open one that is seen in its place; None while the first is seen."""
+        return self.second if self.mode == ALONE else None
+
+    @property
     def seen(self) -> Volume | None:
         """The scan whose picture the first view shows: another than the first only where that is seen alone."""
-        second = self.second if self.mode == ALONE else None
+        second = self.alone
         if second is None:
             return self._session.scan
         return self._aligned[id(second)][0] if id(second) in self._aligned else second.scan
@@ -104,6 +111,9 @@ class SecondSeries(QObject):
     def _layer_under(self, viewer: Any) -> Image | None:
         side = self.side.side_of(viewer)
         return None if side is None else side.second.layers[0]
+
+    def _layers_beside(self) -> tuple[Image, ...]:
+        return tuple(side.second.layers[0] for side in self.side.sides)
 
     # ---- choosing ---------------------------------------------------------------------------------------------------
 

@@ -14,14 +14,15 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QBoxLayout
 
 from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.core.linking import Link
 from napari_medcnn.widgets.jobs import Second
-from napari_medcnn.widgets.second_series.side_words import SideWords
-from napari_medcnn.widgets.views.frame import Place
-from napari_medcnn.widgets.views.pane import Pane
+from napari_medcnn.widgets.second_series.side_words import SideWords, draw_cross
+from napari_medcnn.widgets.views.frame import Frame, Place
+from napari_medcnn.widgets.views.pane import MAIN, Pane
 from napari_medcnn.widgets.views.views import Views
 
 if TYPE_CHECKING:
@@ -44,16 +45,27 @@ class Side(QObject):
         Which of the scans beside the open one (1 is the first), and what it is.
     grid
         How the open scan is shown.
+    pointed
+        Called with this side and the place under the mouse, None when it leaves.
     """
 
-    def __init__(self, dock: MedcnnDock, number: int, second: Second, grid: DisplayGrid) -> None:
+    def __init__(
+        self,
+        dock: MedcnnDock,
+        number: int,
+        second: Second,
+        grid: DisplayGrid,
+        pointed: Callable[[Side, Place | None], None],
+    ) -> None:
         super().__init__(dock)
         self._views: Views = dock.views
-        self._quiet = False
+        self._pointed, self._quiet = pointed, False
         self.number, self.second = number, second
         self.link = Link(grid, DisplayGrid(second.scan.geometry))
         self.linked = False
         self._ratio = 1.0
+        #: Place of the mouse in the world of this side, wherever it is; None if it is nowhere.
+        self.cursor: Place | None = None
         self.words = SideWords(dock, self)
         self.pane = Pane(f"side {number}", *_canvas(), [self.words.paint])
         self._copy = _copy_of(second.layers[0])
@@ -198,11 +210,16 @@ class Side(QObject):
         event.handled = True
 
     def _on_move(self, _viewer: Any, event: Any) -> None:
-        """Shift and the mouse: the place of all views."""
-        if self.linked and tuple(event.modifiers) == ("Shift",) and not event.is_dragging:
-            place = self.pane.place_at(float(event.pos[0]), float(event.pos[1]))
-            if place is not None:
-                self._go(place)
+        """Say what lies under the mouse; with Shift it is the place of all views."""
+        place = self.pane.place_at(float(event.pos[0]), float(event.pos[1]))
+        self._pointed(self, place)
+        if self.linked and tuple(event.modifiers) == ("Shift",) and not event.is_dragging and place is not None:
+            self._go(place)
+
+    def point(self, place: Place | None) -> None:
+        """The mouse is at this place of this side, or nowhere."""
+        self.cursor = place
+        self.pane.overlay.update()
 
     def _on_window(self, event: Any) -> None:
         setattr(self._copy, event.type, getattr(self.second.layers[0], event.type))
@@ -215,6 +232,8 @@ class Side(QObject):
         elif event.type() == QEvent.Type.Resize:
             self.pane.resized(event.size().width(), event.size().height())
             self.follow_look()
+        elif event.type() == QEvent.Type.Leave:
+            self._pointed(self, None)
         return False
 
     @contextlib.contextmanager
@@ -235,6 +254,7 @@ class SideBySide:
     def __init__(self, dock: MedcnnDock, on_four: Callable[[], None]) -> None:
         self._dock, self._on_four = dock, on_four
         self.sides: tuple[Side, ...] = ()
+        self._cursor: Place | None = None
 
     def begin(self, chosen: Sequence[tuple[int, Second]]) -> None:
         """Show these series to the right of the first."""
@@ -246,7 +266,7 @@ class SideBySide:
         views.show_one()
         first = views.panes[0]
         room = first.qt.parentWidget().layout()
-        self.sides = tuple(Side(self._dock, number, second, grid) for number, second in chosen[:MOST])
+        self.sides = tuple(Side(self._dock, number, second, grid, self._on_side) for number, second in chosen[:MOST])
         for side in self.sides:
             room.addWidget(side.pane.qt)
             side.show()
@@ -255,6 +275,7 @@ class SideBySide:
                 room.setStretchFactor(widget, 1)
         views.place_changed.connect(self._on_place)
         views.layout_changed.connect(self._on_layout)
+        views.pointed.connect(self._on_pointed)
         for emitter in self._looks():
             emitter.connect(self._on_look)
         first.viewer.dims.events.order.connect(self._on_plane)
@@ -268,6 +289,8 @@ class SideBySide:
         views = self._dock.views
         views.place_changed.disconnect(self._on_place)
         views.layout_changed.disconnect(self._on_layout)
+        views.pointed.disconnect(self._on_pointed)
+        self._cursor = None
         for emitter in self._looks():
             emitter.disconnect(self._on_look)
         if views.panes:
@@ -286,6 +309,25 @@ class SideBySide:
         """Write what lies over the pictures again."""
         for side in self.sides:
             side.pane.overlay.update()
+
+    def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
+        """Mark in the first view what the mouse points at in a side."""
+        if self._cursor is not None and frame is not None and pane.name == MAIN and not self._dock.views.exporting:
+            draw_cross(painter, frame, self._cursor)
+
+    def _on_pointed(self, _pane: Pane, place: Place | None) -> None:
+        """The mouse is in the first view: the sides mark the same place of the patient."""
+        for side in self.sides:
+            there = None if place is None or not side.linked else side.link.to_second(place)
+            side.point(None if there is None else (float(there[0]), float(there[1]), float(there[2])))
+
+    def _on_side(self, pointed: Side, place: Place | None) -> None:
+        """The mouse is in a side: the first view and the other sides mark the same place."""
+        here = None if place is None or not pointed.linked else pointed.link.to_first(place)
+        self._cursor = None if here is None else (float(here[0]), float(here[1]), float(here[2]))
+        self._on_pointed(pointed.pane, self._cursor)
+        pointed.point(place)
+        self._dock.views.redraw()
 
     def _looks(self) -> tuple[Any, ...]:
         panes = self._dock.views.panes
@@ -322,7 +364,8 @@ def _copy_of(layer: Image) -> Image:
     """Return a layer over the same array: a napari layer holds the slice of one view only."""
     placed = {name: getattr(layer, name) for name in _PLACED}
     look = {} if layer.rgb else {name: getattr(layer, name) for name in ("colormap", "contrast_limits", "gamma")}
-    made = Image(layer.data, rgb=layer.rgb, name=layer.name, interpolation2d=layer.interpolation2d, **look, **placed)
+    look |= {"interpolation2d": layer.interpolation2d, "metadata": layer.metadata}
+    made = Image(layer.data, rgb=layer.rgb, name=layer.name, **look, **placed)
     if not layer.rgb:
         made.contrast_limits_range = layer.contrast_limits_range
         made.contrast_limits = layer.contrast_limits

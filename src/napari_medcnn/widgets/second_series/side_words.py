@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QLineF
 from qtpy.QtGui import QColor, QPainter, QPen
 
+from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.widgets.study_model import person_lines
 from napari_medcnn.widgets.views import badges
 from napari_medcnn.widgets.views.corners import Corners, line
-from napari_medcnn.widgets.views.frame import Frame
+from napari_medcnn.widgets.views.frame import Frame, Place
 from napari_medcnn.widgets.views.page import draw_page
 from napari_medcnn.widgets.views.pane import Pane
+from napari_medcnn.widgets.views.readout import values_at, where_words
 from napari_medcnn.widgets.views.sheet import YELLOW, Sheet
 from napari_medcnn.widgets.wording import badges as badges_of
 
@@ -36,8 +38,8 @@ class SideWords:
         scan = self._side.second.scan
         sheet = Sheet.of(painter, frame, pane)
         draw_page(sheet, frame, scan, self.corners(frame), self._dock.reading.annotations.banner)
-        if self._side.linked and not scan.is_picture:
-            self._cross(painter, frame)
+        if self._side.cursor is not None:
+            draw_cross(painter, frame, self._side.cursor)
 
     def corners(self, frame: Frame) -> Corners:
         """Return what stands in the four corners."""
@@ -58,7 +60,7 @@ class SideWords:
         return Corners(
             top_left=left,
             top_right=right,
-            bottom_left=[where] if where is not None else [],
+            bottom_left=([where] if where is not None else []) + [line(words) for words in reversed(self._said(frame))],
             bottom_right=[line(window)] if window else [],
         )
 
@@ -71,11 +73,23 @@ class SideWords:
             return "linked from where you set it"
         return "linked by position" if side.link.by_patient else "linked"
 
-    def _cross(self, painter: QPainter, frame: Frame) -> None:
-        """Mark the place that all views share."""
-        x, y = frame.to_canvas(self._side.place)
-        for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(QColor(86, 180, 233), 1)):
-            painter.setPen(pen)
-            for sign in (-1, 1):
-                painter.drawLine(QLineF(x + sign * 4, y, x + sign * _GAP, y))
-                painter.drawLine(QLineF(x, y + sign * 4, x, y + sign * _GAP))
+    def _said(self, frame: Frame) -> list[str]:
+        """Return the value under the mouse, or at the same place as the mouse in another view, and where that is."""
+        side, at = self._side, self._side.cursor
+        if at is None:
+            return []
+        place = list(at)
+        place[frame.depth_axis] = frame.depth
+        here = (place[0], place[1], place[2])
+        scan = side.second.scan
+        return [*values_at(side.pane.viewer, here), *where_words(DisplayGrid(scan.geometry), here, scan.is_picture)]
+
+
+def draw_cross(painter: QPainter, frame: Frame, place: Place) -> None:
+    """Mark a place, its middle left free."""
+    x, y = frame.to_canvas(place)
+    for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(QColor(86, 180, 233), 1)):
+        painter.setPen(pen)
+        for sign in (-1, 1):
+            painter.drawLine(QLineF(x + sign * 4, y, x + sign * _GAP, y))
+            painter.drawLine(QLineF(x, y + sign * 4, x, y + sign * _GAP))

@@ -136,10 +136,24 @@ class Pane:
         if len(wanted) != len(point):
             return
         for axis in dims.not_displayed:
-            start, stop, step = dims.range[axis]
-            point[axis] = float(np.clip(start + round((wanted[axis] - start) / step) * step, start, stop))
+            first, last, _step = dims.range[axis]
+            start, step = self._slices(axis)
+            point[axis] = float(np.clip(start + round((wanted[axis] - start) / step) * step, first, last))
         if not np.allclose(point, dims.point, rtol=0, atol=1e-9):
             dims.point = tuple(point)
+
+    def _slices(self, axis: int) -> tuple[float, float]:
+        """Return where the slices of the lowest layer begin along an axis, and how far they lie apart.
+
+        Napari's own steps are those of all layers together, hidden ones too: of another scan beside this one, whose
+        slices lie between those of the first.
+        """
+        lowest = self.viewer.layers[0]
+        own = axis - (int(self.viewer.dims.ndim) - int(lowest.ndim))
+        if own < 0:
+            start, _stop, step = self.viewer.dims.range[axis]
+            return float(start), float(step)
+        return float(lowest.translate[own]), abs(float(lowest.scale[own]))
 
     @property
     def whole_zoom(self) -> float:

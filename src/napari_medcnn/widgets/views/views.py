@@ -173,9 +173,15 @@ class Views(QObject):
         pane = pane or self.current
         if pane is None or pane.slider is None or self.grid is None:
             return
-        dims, axis = pane.viewer.dims, pane.slider
-        last = max(0, int(dims.nsteps[axis]) - 1)
-        dims.set_current_step(axis, int(np.clip(dims.current_step[axis] + steps, 0, last)))
+        dims, axis, grid = pane.viewer.dims, pane.slider, self.grid
+        body = axis + 3 - int(dims.ndim)
+        # slices of the open scan: napari's own steps are as fine as those of any scan that is open beside it
+        world = np.zeros(3)
+        world[body] = dims.point[axis]
+        index = np.floor(grid.index_of(world) + 0.5)
+        index[body] += steps
+        first, last, _step = dims.range[axis]
+        dims.set_point(axis, float(np.clip(grid.world_of_index(index)[body], first, last)))
 
     def zoom(self, viewer: Any, turns: float, pos: Any) -> None:
         """Zoom one of the views, the place under the cursor staying there."""
