@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medcnn.errors import InputError
+from napari_medcnn.widgets.hand_on.ask import FilmDialog, PictureDialog, ShareDialog, ask
+from napari_medcnn.widgets.hand_on.wishes import FilmOffer, FilmWish, PictureOffer, PictureWish, ShareOffer, ShareWish
 from napari_medcnn.widgets.number_field import number
 
 Answer = Literal["save", "discard", "cancel"]
@@ -121,6 +123,21 @@ class Dialogs:
             return dialog.entry() if dialog.exec() == int(QDialog.DialogCode.Accepted) else None
         finally:
             dialog.deleteLater()
+
+    def picture(self, offer: PictureOffer) -> PictureWish | None:
+        """Ask what a picture shows and where it goes."""
+        wish: PictureWish | None = ask(PictureDialog(offer, self._parent))
+        return wish
+
+    def film(self, offer: FilmOffer) -> FilmWish | None:
+        """Ask what a film walks through and where it goes."""
+        wish: FilmWish | None = ask(FilmDialog(offer, self._parent))
+        return wish
+
+    def share(self, offer: ShareOffer) -> ShareWish | None:
+        """Ask what is shared of a case and where it goes."""
+        wish: ShareWish | None = ask(ShareDialog(offer, self._parent))
+        return wish
 
     def unsaved(self, what: str) -> Answer:
         """Ask what happens to unsaved corrections."""

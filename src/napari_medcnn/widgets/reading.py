@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_medcnn.widgets.brightness import Brightness
 from napari_medcnn.widgets.cine import Cine
 from napari_medcnn.widgets.curve.curves import Curves
+from napari_medcnn.widgets.hand_on.hand_on import HandingOn
 from napari_medcnn.widgets.measuring.measuring import Measuring
 from napari_medcnn.widgets.scan_tab import is_volume
 from napari_medcnn.widgets.second_series.second import SecondSeries
@@ -57,10 +58,11 @@ class Reading:
         self.measuring = Measuring(dock, self.strip)
         self.curves = Curves(dock, self.strip, self.measuring)
         self.view_section.add_row(self.curves.button)
+        self.handing_on = HandingOn(dock)
         self.features: tuple[Feature, ...] = (
             self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
             self.slab, self.cine,
-            self.second_series, self.measuring, self.curves,
+            self.second_series, self.measuring, self.curves, self.handing_on,
         )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 

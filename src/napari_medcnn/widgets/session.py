@@ -319,7 +319,7 @@ class Session(QObject):
             return
         self.names.add(str(path))
         saved_up_to = self.strokes.unsaved
-        request = save.SaveRequest(mask, path, self._provenance())
+        request = save.SaveRequest(mask, path, self.provenance())
 
         def done(written: Path) -> None:
             self.strokes.unsaved -= saved_up_to
@@ -340,7 +340,7 @@ class Session(QObject):
         self.saved_changed.emit()
         self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, failed)
 
-    def _provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """Return how the mask was made, with a note if a person corrected it."""
         corrected = bool(self.strokes.unsaved or self.strokes.history.can_undo)
         return provenance_of(self.result, corrected, self._recovery is not None)
@@ -355,7 +355,7 @@ class Session(QObject):
         except MedcnnError as error:
             self.failed.emit(error)
             return
-        work = jobs.add_to_dataset(entry, self.scan, mask, self._provenance())
+        work = jobs.add_to_dataset(entry, self.scan, mask, self.provenance())
         self.tasks.start("Saving", work, self._added, self.failed.emit)
 
     def _added(self, table: Path) -> None:

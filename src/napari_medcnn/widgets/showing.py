@@ -8,6 +8,8 @@ from qtpy.QtCore import QObject
 
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.adding import ADD
+from napari_medcnn.widgets.hand_on.film import FILM
+from napari_medcnn.widgets.hand_on.hand_on import SHARING
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 SCAN, AI, CORRECTING = range(3)
 CHECK = "Checking this computer"
 #: Tasks that the header's Cancel is offered for.
-CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", CHECK)
+CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", FILM, SHARING, CHECK)
 
 
 class Showing(QObject):
