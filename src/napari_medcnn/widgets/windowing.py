@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
 
 from napari_medcnn.core import windows
-from napari_medcnn.core.windows import Limits, Preset, Window
+from napari_medcnn.core.windows import Limits, Preset
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.layers import Layers
 
@@ -98,26 +97,9 @@ class Windowing(QObject):
         layer = self.layer
         return "" if layer is None else str(layer.metadata[KEY].get("value_unit", ""))
 
-    def words(self, layer: Image | None = None) -> str:
-        """Return "W 400 L 40" of a scan, by default the one that is meant; "" for colours."""
-        layer = layer or self.layer
-        if layer is None or not _has_window(layer):
-            return ""
-        words = windows.window_words(_limits(layer))
-        return f"{words}, inverted" if layer.colormap.name == INVERTED else words
-
     def presets(self) -> Mapping[int, Preset]:
         """Return the windows of the scan by number of their key; empty for colours."""
         return {} if self.layer is None else _presets_of(self.layer)
-
-    def name(self, layer: Image) -> str:
-        """Return what the window of a scan is called: "Lung", "As opened", or "" for one that was set by hand."""
-        if not _has_window(layer):
-            return ""
-        limits = _limits(layer)
-        fixed = [preset for preset in _presets_of(layer).values() if isinstance(preset, Window)]
-        named = [(each.name, (each.low, each.high)) for each in fixed] + [("As opened", layer.metadata[KEY]["window"])]
-        return next((name for name, values in named if np.allclose(limits, values, rtol=1e-6, atol=1e-9)), "")
 
     def use_preset(self, number: int) -> None:
         """Use preset 1, 2, ...; 0 is how the scan was opened. Numbers without a preset do nothing."""
