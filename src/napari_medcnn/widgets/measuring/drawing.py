@@ -20,6 +20,8 @@ _DARK = QColor(0, 0, 0, 190)
 #: Of a measure that is not chosen: neither a colour of classes nor that of the crosshair.
 _LINE = "#8fe388"
 _MARK = 5.0
+#: In views that are narrower, in pixels on screen, only the chosen measure has more than one line of words.
+_NARROW = 600.0
 #: How near the mouse must be to take a point or a line, in pixels on screen.
 REACH = 7.0
 
@@ -140,7 +142,10 @@ def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen, plain: boo
         for index, handle in enumerate(found.handles):
             if board.under[1] in (index, -1):
                 painter.drawEllipse(QPointF(*handle), 4.0 * sheet.scale, 4.0 * sheet.scale)
-    _write(sheet, found, picture_lines(board, measure), YELLOW if chosen else WHITE)
+    lines = picture_lines(board, measure)
+    if sheet.width < _NARROW * sheet.scale and not chosen and not board.ruler.note:
+        lines = lines[:1]
+    _write(sheet, found, lines, YELLOW if chosen else WHITE)
 
 
 def _end_mark(painter: QPainter, found: Seen, index: int, size: float) -> None:

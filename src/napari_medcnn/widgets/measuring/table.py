@@ -21,7 +21,7 @@ from napari_medcnn.widgets.measuring.board import Board
 from napari_medcnn.widgets.measuring.rows import HEADS, screen_row
 from napari_medcnn.widgets.parts import GAP, as_tip, button, column
 
-_NAME, _TIME = 0, HEADS.index("Time")
+_NAME, _WHERE, _TIME = 0, HEADS.index("Where"), HEADS.index("Time")
 _ID = Qt.ItemDataRole.UserRole
 
 
@@ -113,6 +113,7 @@ class MeasureTable(QWidget):
                     cell.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
                 self.rows.setItem(index, column_at, cell)
         self._filling = False
+        self.rows.setColumnHidden(_WHERE, board.scan is None or board.scan.is_picture)
         self.rows.setColumnHidden(_TIME, board.scan is None or board.scan.frames < 2)
         for made in (self.copy, self.save):
             made.setEnabled(bool(board.measures))
