@@ -315,7 +315,7 @@ def census() -> Counter:
     found: Counter = Counter()
     for thing in gc.get_objects():
         kind = type(thing)
-        module = getattr(kind, "__module__", "") or ""
+        module = kind.__module__ if isinstance(kind.__module__, str) else ""
         if module.startswith(("napari_medcnn", "napari.layers", "napari.components", "napari._vispy", "napari._qt")):
             found[f"{module}.{kind.__qualname__}"] += 1
         elif module.startswith(("PyQt", "PySide", "vispy.scene")):

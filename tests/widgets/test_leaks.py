@@ -1,0 +1,116 @@
+"""Nothing is left behind: cases opened and closed, 2x2 on and off, the dock opened and closed in a living window."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.volume import LabelMap, Volume
+from napari_medcnn.io.layerdata import scan_layers
+from napari_medcnn.widgets import jobs
+
+pytestmark = pytest.mark.gui
+
+_OURS = ("napari_medcnn.", "napari.layers", "napari.components", "napari._vispy", "napari._qt")
+#: What napari 0.9.2 without us leaves behind too (seen 2026-11-21): parts of the layer controls and notes that come
+#: and go, and in its list of tasks every worker that ever ran.
+NAPARIS = {"QGraphicsOpacityEffect", "QPushButton", "QtModeRadioButton", "GeneratorWorker"}
+CYCLES = 3
+
+
+def census() -> Counter:
+    """Count living objects of our classes, of napari's layers and views, and of Qt."""
+    for _ in range(3):
+        gc.collect()
+    found: Counter = Counter()
+    for thing in gc.get_objects():
+        module = getattr(type(thing), "__module__", None)
+        if isinstance(module, str) and module.startswith((*_OURS, "PyQt", "PySide", "vispy.scene")):
+            found[f"{module}.{type(thing).__qualname__}"] += 1
+    return found
+
+
+def grown(desk: Any, cycle: Any) -> dict[str, int]:
+    """Return what there is more of after some cycles, of which at least one piece a cycle was left behind."""
+    for _ in range(2):
+        cycle()
+    desk.idle(0.3)
+    before = census()
+    for _ in range(CYCLES):
+        cycle()
+    desk.idle(0.3)
+    after = census()
+    more = {name: after[name] - before[name] for name in after if after[name] - before[name] >= CYCLES}
+    return {name: count for name, count in more.items() if name.rpartition(".")[2] not in NAPARIS}
+
+
+def scan_and_mask() -> tuple[Volume, LabelMap]:
+    grid = Geometry((12, 40, 44), (3.0, 1.0, 1.0))
+    array = np.random.default_rng(0).integers(0, 900, grid.shape, np.int16)
+    return Volume(array, grid, name="scan"), LabelMap((array > 700).astype(np.uint8), grid, LabelSet.for_ids([1]))
+
+
+def put_in(desk: Any) -> None:
+    scan, mask = scan_and_mask()
+    desk.dock.session.show_opened(jobs.Opened(scan, scan_layers(scan)))
+    desk.dock.session.show_mask(jobs.prepare_mask(mask, scan), "saved")
+    desk.idle(0.05)
+
+
+def test_cases_leave_nothing_behind(desk):
+    def cycle() -> None:
+        put_in(desk)
+        desk.dock.views.show_four()
+        desk.until(lambda: not desk.dock.tasks.names())
+        desk.dock.reading.volume_view.make_surfaces()
+        desk.until(lambda: not desk.dock.tasks.names())
+        desk.dock.views.show_one()
+        desk.dock.session.close_scan()
+        desk.idle(0.1)
+
+    assert grown(desk, cycle) == {}
+
+
+def test_2x2_on_and_off_leaves_nothing_behind(desk):
+    put_in(desk)
+
+    def cycle() -> None:
+        desk.dock.views.show_four()
+        desk.until(lambda: not desk.dock.tasks.names())
+        desk.idle(0.05)
+        desk.dock.views.show_one()
+        desk.idle(0.05)
+
+    assert grown(desk, cycle) == {}
+
+
+def test_a_dock_that_is_closed_leaves_the_window_as_it_was(make_napari_viewer_proxy, orders, desk):
+    """A second window, in which docks come and go; the first only lends its hands."""
+    import fake_engine
+    from napari_medcnn.widgets import dock as dock_module
+
+    viewer = make_napari_viewer_proxy(show=True)
+    scan, _mask = scan_and_mask()
+
+    def cycle() -> None:
+        dock = dock_module.MedcnnDock(viewer, fake_engine.launch(orders))
+        viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
+        desk.until(lambda: dock.link.engine.state == "ready" and not dock.tasks.names(), 60)
+        desk.idle(0.4)
+        dock.session.show_opened(jobs.Opened(scan, scan_layers(scan)))
+        dock.views.show_four()
+        desk.until(lambda: not dock.tasks.names())
+        dock.session.close_scan()
+        dock.shut_down()
+        dock.link.engine.close()
+        viewer.window.remove_dock_widget(dock)
+        dock.deleteLater()
+        desk.idle(0.3)
+
+    assert grown(desk, cycle) == {}
