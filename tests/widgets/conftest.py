@@ -30,6 +30,10 @@ class Answers:
     entry: Any = None
     unsaved_answer: str = "discard"
     yes: bool = True
+    picture_wish: Any = None
+    film_wish: Any = None
+    share_wish: Any = None
+    offered: Any = None
     asked: list[str] = field(default_factory=list)
 
     def open_file(self) -> Path | None:
@@ -51,6 +55,18 @@ class Answers:
     def add_to_dataset(self, case: str) -> Any:
         self.asked.append(f"add {case}")
         return self.entry
+
+    def picture(self, offer: Any) -> Any:
+        self.offered = offer
+        return self.picture_wish
+
+    def film(self, offer: Any) -> Any:
+        self.offered = offer
+        return self.film_wish
+
+    def share(self, offer: Any) -> Any:
+        self.offered = offer
+        return self.share_wish
 
     def unsaved(self, what: str) -> str:
         self.asked.append(f"unsaved {what}")

@@ -258,10 +258,13 @@ class VolumeView(QObject):
         scan, seen, grid = self._layers.scan, self.projection(), self._views.grid
         if pane is not self._pane or scan is None or grid is None:
             return
+        larger = painter.window().width() / max(1, pane.native.width())  # an exported picture; on screen 1
+        painter.scale(larger, larger)
         if seen is not None and self.scene is not None:
             where = work.grid_of(scan)
             box = paint.box_of(grid.shown.shape, where.spacing, where.translate)
-            paint.paint_crosshair(painter, seen, box, self._views.place)
+            if not self._views.exporting:
+                paint.paint_crosshair(painter, seen, box, self._views.place)
             paint.paint_letters(painter, seen, box, [grid.ends(axis) for axis in range(3)])
         bottom = pane.native.height() - 8
         for number, words in enumerate(self._notices()):
