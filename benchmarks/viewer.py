@@ -22,7 +22,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +38,7 @@ from qtpy.QtGui import QMouseEvent, QWheelEvent  # noqa: E402
 from qtpy.QtWidgets import QApplication, QWidget  # noqa: E402
 
 import fake_engine  # noqa: E402
+from census import census, grown  # noqa: E402
 from napari_medcnn.core.geometry import Geometry  # noqa: E402
 from napari_medcnn.core.labels import LabelSet  # noqa: E402
 from napari_medcnn.core.volume import LabelMap, Volume  # noqa: E402
@@ -309,25 +309,11 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def census() -> Counter:
-    """Count living objects of our classes, layers, viewers and QObjects."""
-    gc.collect()
-    found: Counter = Counter()
-    for thing in gc.get_objects():
-        kind = type(thing)
-        module = kind.__module__ if isinstance(kind.__module__, str) else ""
-        if module.startswith(("napari_medcnn", "napari.layers", "napari.components", "napari._vispy", "napari._qt")):
-            found[f"{module}.{kind.__qualname__}"] += 1
-        elif module.startswith(("PyQt", "PySide", "vispy.scene")):
-            found[kind.__qualname__] += 1
-    return found
-
-
 def leaks(desk: Desk, cycles: int) -> None:
     """Open a case with a mask, go to 2x2 and back, close; print what grew after the first tenth."""
     scan, mask = case((60, 160, 160))
     warm = max(5, cycles // 10)
-    memory, before = [], Counter()
+    memory, before = [], census()
     for cycle in range(cycles + warm):
         if cycle == warm:
             before = census()
@@ -343,11 +329,10 @@ def leaks(desk: Desk, cycles: int) -> None:
         if cycle >= warm:
             gc.collect()
             memory.append(resident_mb())
-    after = census()
-    grown = {name: after[name] - before[name] for name in after if after[name] > before[name]}
+    more = grown(before, census(), max(2, cycles // 2))
     slope = float(np.polyfit(np.arange(len(memory)), memory, 1)[0])
     print(f"{cycles} cases opened with a mask, shown in 2x2 with surfaces, closed:")
-    print(f"  objects that grew: {grown or 'none'}")
+    print(f"  objects that grew: {more or 'none'} (what bare napari leaves too is left out)")
     print(f"  memory: {memory[0]:.0f} MB, then {memory[-1]:.0f} MB; {slope * 1000:.0f} KB a cycle (fitted line)")
 
 

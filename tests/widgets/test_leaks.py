@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
+from census import census, grown
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
@@ -17,26 +16,10 @@ from napari_medcnn.widgets import jobs
 
 pytestmark = pytest.mark.gui
 
-_OURS = ("napari_medcnn.", "napari.layers", "napari.components", "napari._vispy", "napari._qt")
-#: What napari 0.9.2 without us leaves behind too (seen 2026-11-21): parts of the layer controls and notes that come
-#: and go, and in its list of tasks every worker that ever ran.
-NAPARIS = {"QGraphicsOpacityEffect", "QPushButton", "QtModeRadioButton", "GeneratorWorker"}
 CYCLES = 3
 
 
-def census() -> Counter:
-    """Count living objects of our classes, of napari's layers and views, and of Qt."""
-    for _ in range(3):
-        gc.collect()
-    found: Counter = Counter()
-    for thing in gc.get_objects():
-        module = getattr(type(thing), "__module__", None)
-        if isinstance(module, str) and module.startswith((*_OURS, "PyQt", "PySide", "vispy.scene")):
-            found[f"{module}.{type(thing).__qualname__}"] += 1
-    return found
-
-
-def grown(desk: Any, cycle: Any) -> dict[str, int]:
+def left_behind(desk: Any, cycle: Any) -> dict[str, int]:
     """Return what there is more of after some cycles, of which at least one piece a cycle was left behind."""
     for _ in range(2):
         cycle()
@@ -45,9 +28,7 @@ def grown(desk: Any, cycle: Any) -> dict[str, int]:
     for _ in range(CYCLES):
         cycle()
     desk.idle(0.3)
-    after = census()
-    more = {name: after[name] - before[name] for name in after if after[name] - before[name] >= CYCLES}
-    return {name: count for name, count in more.items() if name.rpartition(".")[2] not in NAPARIS}
+    return grown(before, census(), CYCLES)
 
 
 def scan_and_mask() -> tuple[Volume, LabelMap]:
@@ -74,7 +55,7 @@ def test_cases_leave_nothing_behind(desk):
         desk.dock.session.close_scan()
         desk.idle(0.1)
 
-    assert grown(desk, cycle) == {}
+    assert left_behind(desk, cycle) == {}
 
 
 def test_2x2_on_and_off_leaves_nothing_behind(desk):
@@ -87,7 +68,7 @@ def test_2x2_on_and_off_leaves_nothing_behind(desk):
         desk.dock.views.show_one()
         desk.idle(0.05)
 
-    assert grown(desk, cycle) == {}
+    assert left_behind(desk, cycle) == {}
 
 
 def test_a_dock_that_is_closed_leaves_the_window_as_it_was(make_napari_viewer_proxy, orders, desk):
@@ -113,4 +94,4 @@ def test_a_dock_that_is_closed_leaves_the_window_as_it_was(make_napari_viewer_pr
         dock.deleteLater()
         desk.idle(0.3)
 
-    assert grown(desk, cycle) == {}
+    assert left_behind(desk, cycle) == {}
