@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,13 +16,15 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DIGITS = "0123456789"
 #: Signs that napari can tell apart; it has one code for all others, so that `?` would fire on `!`, too.
 _SIGNS = "[]-=,.;'\\/`"
-_NAMED = {
+_NAMED: Mapping[int, str] = {
     Qt.Key.Key_Up: "Up", Qt.Key.Key_Down: "Down", Qt.Key.Key_Left: "Left", Qt.Key.Key_Right: "Right",
     Qt.Key.Key_PageUp: "PageUp", Qt.Key.Key_PageDown: "PageDown", Qt.Key.Key_Home: "Home", Qt.Key.Key_End: "End",
     Qt.Key.Key_Insert: "Insert", Qt.Key.Key_Delete: "Delete", Qt.Key.Key_Backspace: "Backspace",
     Qt.Key.Key_Return: "Enter", Qt.Key.Key_Enter: "Enter", Qt.Key.Key_Escape: "Escape", Qt.Key.Key_Space: "Space",
     Qt.Key.Key_Tab: "Tab", Qt.Key.Key_Backtab: "Tab",
-    **{getattr(Qt.Key, f"Key_F{n}"): f"F{n}" for n in range(1, 13)},
+    Qt.Key.Key_F1: "F1", Qt.Key.Key_F2: "F2", Qt.Key.Key_F3: "F3", Qt.Key.Key_F4: "F4", Qt.Key.Key_F5: "F5",
+    Qt.Key.Key_F6: "F6", Qt.Key.Key_F7: "F7", Qt.Key.Key_F8: "F8", Qt.Key.Key_F9: "F9", Qt.Key.Key_F10: "F10",
+    Qt.Key.Key_F11: "F11", Qt.Key.Key_F12: "F12",
 }  # fmt: skip
 _MODIFIERS = (
     ("Control", Qt.KeyboardModifier.ControlModifier),
@@ -49,14 +52,13 @@ def name_of(event: Any) -> str | None:
 
     Digits are told by the place of their key, as on the canvas.
     """
-    key = event.key()
-    if key in _ONLY_MODIFIERS:
+    code = int(event.key())
+    if code in _ONLY_MODIFIERS:
         return None
     held = event.modifiers()
     digit = as_digit(event, str(QGuiApplication.platformName()))
-    code = int(key)
     sign = str(digit) if digit is not None else chr(code) if 32 < code < 127 else ""
-    name = _NAMED.get(Qt.Key(code), sign) if digit is None else sign
+    name = _NAMED.get(code, sign) if digit is None else sign
     if not name:
         return ""
     consumed = len(name) == 1 and name not in _LETTERS + _DIGITS  # Shift only makes the sign, as in napari
