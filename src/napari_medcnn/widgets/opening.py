@@ -67,6 +67,25 @@ class Opening(QObject):
         work = jobs.open_item(found, item_id, consent, jobs.Over(session.scan, resample_mask, session.who))
         self._start(work, done, Asker(again, consent))
 
+    def again(self, path: Path, item_id: str, then: Callable[[], None]) -> None:
+        """Open what was open before, by its path and item, and do something once its scan is there."""
+        session = self._session
+        session.names.add(str(path))
+
+        def looked(there: jobs.Looked) -> None:
+            session.found = there.found
+            session.names |= there.names
+            session.files |= there.files
+            session.found_changed.emit()
+            items = [item.id for item in there.found.items]
+            if item_id and item_id not in items:
+                session.failed.emit(InputError(f"{shown(path)}: what was open is not in there any more; choose again"))
+                return
+            self._then = then
+            self.item(item_id if item_id or len(items) != 1 else items[0])
+
+        self._start(jobs.look((path,)), looked)
+
     def chosen(self, item_id: str, under: str = "") -> None:
         """Open what the user chose; of a mask `under` is the scan to open first."""
         self._then = (lambda: self.item(item_id)) if under else None
@@ -76,7 +95,12 @@ class Opening(QObject):
         """Read a mask and lay it over the open scan."""
         self._session.names.add(str(path))
         work = jobs.open_mask(path, jobs.Over(self._session.scan, resample, self._session.who))
-        self._start(work, self._session.show_opened, Asker(lambda _consent: self.mask(path, True), NONE))
+
+        def done(opened: jobs.Opened) -> None:
+            self._session.show_opened(opened)
+            self._session.mask_file = path
+
+        self._start(work, done, Asker(lambda _consent: self.mask(path, True), NONE))
 
     def sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""

@@ -12,6 +12,7 @@ from napari_medcnn.widgets.brightness import Brightness
 from napari_medcnn.widgets.cine import Cine
 from napari_medcnn.widgets.curve.curves import Curves
 from napari_medcnn.widgets.hand_on.hand_on import HandingOn
+from napari_medcnn.widgets.hand_on.readings import Readings
 from napari_medcnn.widgets.measuring.measuring import Measuring
 from napari_medcnn.widgets.scan_tab import is_volume
 from napari_medcnn.widgets.second_series.second import SecondSeries
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 
 class Feature(Protocol):
-    """What every part of reading offers."""
+    """What every part of reading offers.
+
+    One that has something to come back to when a saved reading is opened also offers ``state() -> dict`` (plain JSON)
+    and ``restore(dict)``, which refuses what it does not know with a `ValueError` or `InputError`.
+    """
 
     def actions(self) -> dict[str, Callable[..., Any]]:
         """Return the functions that rows of `keymap.KEYS` name."""
@@ -59,10 +64,12 @@ class Reading:
         self.curves = Curves(dock, self.strip, self.measuring)
         self.view_section.add_row(self.curves.button)
         self.handing_on = HandingOn(dock)
+        self.readings = Readings(dock)
+        self.handing_on.add(self.readings.save_button)
         self.features: tuple[Feature, ...] = (
             self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
             self.slab, self.cine,
-            self.second_series, self.measuring, self.curves, self.handing_on,
+            self.second_series, self.measuring, self.curves, self.handing_on, self.readings,
         )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 

@@ -67,6 +67,8 @@ class Session(QObject):
         self.labels = LabelSet()
         self.hidden: frozenset[int] = frozenset()
         self.locked: frozenset[int] = frozenset()
+        #: The file the mask was read from or last saved to; None for a new one.
+        self.mask_file: Path | None = None
         self._journal: Any = None
         self._recovery: Recovery | None = None
         self._saved = ""
@@ -217,6 +219,7 @@ class Session(QObject):
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
         self._recovery, self.result, self._saved = None, None, ""
+        self.mask_file = None
         self.layers.discard_maps()
 
     def shut_down(self) -> None:
@@ -322,6 +325,7 @@ class Session(QObject):
         request = save.SaveRequest(mask, path, self.provenance())
 
         def done(written: Path) -> None:
+            self.mask_file = written
             self.strokes.unsaved -= saved_up_to
             self._saved = "saved" if self.strokes.unsaved <= 0 else "not saved"
             if self.strokes.unsaved <= 0:

@@ -159,6 +159,17 @@ class Slabs(QObject):
         self._show()
         self._apply()
 
+    def state(self) -> dict[str, Any]:
+        """Return what a saved reading keeps."""
+        return {"mode": self.mode, "thickness": float(self.thickness)}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Show the slab of a saved reading."""
+        thickness = float(kept["thickness"])
+        if kept["mode"] not in ("", "max", "min", "mean") or not 0 < thickness < 10_000:
+            raise ValueError("slab")
+        self.set(kept["mode"], thickness)
+
     def step(self, pane: Pane, steps: int) -> None:
         """Make the slab some slices of a view thicker or thinner; one slice is no slab."""
         scan, axis = self._dock.layers.scan, pane.axis

@@ -8,6 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.io.reading_state import Listed
 from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, line, row
 
 RESEARCH_USE = "Research use only, not for diagnosis."
@@ -24,6 +25,8 @@ class StartPage(QWidget):
     preferences = Signal()
     recover = Signal(object)
     discard = Signal(object)
+    go_on = Signal(object)
+    forget = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +40,8 @@ class StartPage(QWidget):
         layout.addWidget(Text("Or drop a file or folder anywhere here."))
         self._continue = column(margin=0)
         layout.addLayout(self._continue)
+        self._readings = column(margin=0)
+        layout.addLayout(self._readings)
         layout.addWidget(line())
         layout.addWidget(Text("Try an example", bold=True))
         self.fundus_button = button("Fundus photograph", lambda: self.sample.emit("fundus"))
@@ -67,6 +72,26 @@ class StartPage(QWidget):
             self._continue.addLayout(self._choices(item))
         if len(found) > 3:
             self._continue.addWidget(Text(f"and {len(found) - 3} more, shown when these are dealt with"))
+
+    def offer_readings(self, found: list[tuple[str, Listed]]) -> None:
+        """List readings that were saved, as (words, reading); nothing is shown when there is none."""
+        clear_layout(self._readings)
+        if not found:
+            return
+        self._readings.addWidget(line())
+        self._readings.addWidget(Text("Continue reading", bold=True))
+        for words, listed in found[:5]:
+            self._readings.addWidget(Text(words))
+            self._readings.addLayout(self._reading_choices(listed))
+        if len(found) > 5:
+            self._readings.addWidget(Text(f"and {len(found) - 5} more, shown when these are deleted"))
+
+    def _reading_choices(self, listed: Listed) -> QHBoxLayout:
+        forget = button("Delete...", lambda: self.forget.emit(listed), "Delete the saved reading; scan and mask stay")
+        if listed.state is None:
+            return row(forget)
+        tip = "Open the scan as it was seen"
+        return row(button("Continue reading", lambda: self.go_on.emit(listed), tip), forget)
 
     def _choices(self, item: Recovery) -> QHBoxLayout:
         return row(

@@ -59,7 +59,7 @@ class HandingOn:
         self._projector: Projector | None = None
         self._header: tuple[Any, tuple[str, ...]] | None = None
         block = QWidget()
-        layout = column(block, margin=0)
+        self._layout = layout = column(block, margin=0)
         self.picture_button = button("Picture...", self.picture, "What the views show, as PNG or on the clipboard")
         self.copy_button = button("Copy picture", self.copy_picture, "What the views show, onto the clipboard")
         self.film_button = button("Film...", self.film, "A walk through the slices or time points as GIF or MP4")
@@ -68,6 +68,10 @@ class HandingOn:
         layout.addLayout(row(self.film_button, self.share_button))
         self.block = block
         dock.scan.add_section("Hand on", block)
+
+    def add(self, widget: QWidget) -> None:
+        """Put one more button into the block."""
+        self._layout.addWidget(widget)
 
     def actions(self) -> dict[str, Callable[..., Any]]:
         """No key names a function of this feature."""
