@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QWidget
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.widgets.brightness import BrightnessBlock
 from napari_medcnn.widgets.notices import Notices
-from napari_medcnn.widgets.parts import GAP, Section, Text, button, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Section, Text, button, column, form, row
 from napari_medcnn.widgets.study_tree import StudyTree
 from napari_medcnn.widgets.wording import sides_words
 
@@ -78,15 +78,15 @@ class ScanTab(QWidget):
         layout.addWidget(self.tree)
         self.notices = Notices()
         layout.addWidget(self.notices)
-        self.facts_title = Text("Open scan: what its file states", bold=True)
-        layout.addWidget(self.facts_title)
-        self.facts = form()
-        layout.addLayout(self.facts)
-        layout.addWidget(line())
         self.brightness = BrightnessBlock()
         layout.addWidget(self.brightness)
         self.sections = column(margin=0)
         layout.addLayout(self.sections)
+        stated = QWidget()
+        self.facts = form()
+        stated.setLayout(self.facts)
+        self.facts_section = Section("What the file states", stated)
+        layout.addWidget(self.facts_section)
         layout.addStretch(0)
         self.beside_button = button(
             "Open beside...",
@@ -109,7 +109,7 @@ class ScanTab(QWidget):
 
     def show_scan(self, volume: Volume | None) -> None:
         """Show the facts of a scan, None for none."""
-        for widget in (self.facts_title, self.close_button, self.beside_button):
+        for widget in (self.facts_section, self.close_button, self.beside_button):
             widget.setVisible(volume is not None)
         for section, fits in self._sections:
             section.setVisible(volume is not None and fits(volume))
