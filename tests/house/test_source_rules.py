@@ -15,7 +15,12 @@ SOURCE = REPOSITORY / "src" / "napari_medcnn"
 
 MAY_CATCH_EVERYTHING = {"worker/server.py", "widgets/tasks.py"}
 MAY_BIND_KEYS = {"widgets/keymap.py", "widgets/_beyond_public.py"}
-MAY_TOUCH_LAYERS = {"widgets/layers.py", "widgets/views/mirror.py", "widgets/volume_view/scene.py"}
+MAY_TOUCH_LAYERS = {
+    "widgets/layers.py",
+    "widgets/views/mirror.py",
+    "widgets/volume_view/scene.py",
+    "widgets/second_series/side.py",
+}
 
 LAYER_CALLS = {
     "add_image", "add_labels", "add_layer", "add_points", "add_shapes", "add_surface", "add_tracks", "add_vectors",

@@ -114,7 +114,7 @@ def test_side_by_side_shows_the_same_place_in_other_voxels(desk, tmp_path: Path)
     viewer.dims.set_current_step(0, viewer.dims.current_step[0] - 2)
     desk.idle(0.05)
     np.testing.assert_allclose(grids[0].lps_of(views.place) - grids[0].lps_of(before), (0, 0, 10), atol=1e-6)
-    np.testing.assert_allclose(views.panes[0].frame().depth, views.place[0], atol=1.5)
+    assert abs(views.panes[0].frame().depth - views.place[0]) <= 1.5  # half a slice of the first
 
 
 def test_keys_move_both_and_the_camera_is_shared(desk, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Curves(QObject):
 
     def _connect(self) -> None:
         dock, page = self._dock, self.page
-        page.source_chosen.connect(lambda _key: self.measure())
+        page.source_chosen.connect(self.measure)
         page.pinned.connect(self.keep)
         page.cleared.connect(self.clear)
         page.copy_asked.connect(self.copy)
@@ -159,7 +159,7 @@ class Curves(QObject):
 
     # ---- measuring ---------------------------------------------------------------------------------------------------
 
-    def measure(self) -> None:
+    def measure(self, _key: str = "") -> None:
         """Measure what is chosen; a region or class in a task."""
         scan, key = self.scan, self.page.chosen
         if scan is None or not self._seen:

@@ -27,7 +27,7 @@ class CurvePage(QWidget):
         self.source.setAccessibleName("Curve of")
         self.source.setToolTip("The voxel under the mouse, the shared place of the views, or the mean of a region")
         self.source.setMinimumContentsLength(14)
-        self.source.currentIndexChanged.connect(lambda _at: self.source_chosen.emit(self.chosen))
+        self.source.currentIndexChanged.connect(self._on_source)
         self.pin = button("Keep", self.pinned.emit, "Keep this curve to compare it with others")
         self.clear = button("Clear", self.cleared.emit, "Take all kept curves away")
         self.copy = button("Copy", self.copy_asked.emit, "Put all curves on the clipboard, for a spreadsheet")
@@ -48,6 +48,9 @@ class CurvePage(QWidget):
         """Key of what is measured."""
         at = self.source.currentIndex()
         return self._keys[at] if 0 <= at < len(self._keys) else ""
+
+    def _on_source(self, _at: int) -> None:
+        self.source_chosen.emit(self.chosen)
 
     def show_sources(self, sources: Sequence[tuple[str, str]]) -> None:
         """List what can be measured, as (key, words); what was chosen stays chosen if it is still there."""

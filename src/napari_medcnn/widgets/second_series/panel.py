@@ -70,7 +70,7 @@ class Panel(QWidget):
         self.slider.setRange(0, 100)
         self.slider.setAccessibleName("How much of the second series is seen")
         self.slider.setToolTip("Left: the first series alone. Right: the second alone")
-        self.slider.valueChanged.connect(lambda value: self.mixed.emit(value / 100))
+        self.slider.valueChanged.connect(self._on_slider)
         self.share = QLabel()
         line = row(QLabel("First"), self.slider, QLabel("Second"), self.share)
         line.setStretch(1, 1)
@@ -78,7 +78,7 @@ class Panel(QWidget):
         self.colours = Choice()
         self.colours.setAccessibleName("Colours of the second series")
         self.colours.addItems(list(COLOURS))
-        self.colours.currentTextChanged.connect(lambda words: self.coloured.emit(COLOURS[words]))
+        self.colours.currentTextChanged.connect(self._on_colour)
         colours = row(QLabel("Colours"), self.colours)
         colours.setStretch(1, 1)
         layout.addLayout(colours)
@@ -98,6 +98,12 @@ class Panel(QWidget):
         self.every.toggled.connect(self.all_wanted.emit)
         layout.addWidget(self.every)
         return made
+
+    def _on_slider(self, value: int) -> None:
+        self.mixed.emit(value / 100)
+
+    def _on_colour(self, words: str) -> None:
+        self.coloured.emit(COLOURS[words])
 
     # ---- showing -----------------------------------------------------------------------------------------------------
 

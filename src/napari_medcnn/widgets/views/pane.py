@@ -139,8 +139,9 @@ class Pane:
             first, last, _step = dims.range[axis]
             start, step = self._slices(axis)
             point[axis] = float(np.clip(start + round((wanted[axis] - start) / step) * step, first, last))
-        if not np.allclose(point, dims.point, rtol=0, atol=1e-9):
-            dims.point = tuple(point)
+        for _ in range(2):  # napari's slider answers with the nearest of its own steps once, and not again
+            if not np.allclose(point, dims.point, rtol=0, atol=1e-9):
+                dims.point = tuple(point)
 
     def _slices(self, axis: int) -> tuple[float, float]:
         """Return where the slices of the lowest layer begin along an axis, and how far they lie apart.

@@ -176,12 +176,12 @@ class Views(QObject):
         dims, axis, grid = pane.viewer.dims, pane.slider, self.grid
         body = axis + 3 - int(dims.ndim)
         # slices of the open scan: napari's own steps are as fine as those of any scan that is open beside it
-        world = np.zeros(3)
-        world[body] = dims.point[axis]
-        index = np.floor(grid.index_of(world) + 0.5)
+        index = np.floor(grid.index_of(self._place) + 0.5)
         index[body] += steps
         first, last, _step = dims.range[axis]
-        dims.set_point(axis, float(np.clip(grid.world_of_index(index)[body], first, last)))
+        place = list(self._place)
+        place[body] = float(np.clip(grid.world_of_index(index)[body], first, last))
+        self.go_to((place[0], place[1], place[2]))
 
     def zoom(self, viewer: Any, turns: float, pos: Any) -> None:
         """Zoom one of the views, the place under the cursor staying there."""
