@@ -132,12 +132,14 @@ def mouse_rows(wheel_moves_slices: bool) -> tuple[tuple[str, str], ...]:
     return (
         ("Wheel", wheel),
         ("Ctrl+wheel", "Zoom"),
-        ("Shift+wheel", "Correct: brush size"),
+        ("Shift+wheel", "Read: thickness of the slab. Correct: brush size"),
         ("Right-drag", "Brightness: across is window, up and down is level"),
         ("Middle-drag, Space+drag", "Move the picture"),
         ("Left-drag", "Read: move the picture. Correct: the chosen tool"),
         ("Ctrl+drag", "Correct: erase"),
         ("Alt+drag", "Zoom into a box"),
+        ("Shift+move", "The other views follow the place under the mouse"),
+        ("Double-click", "One view large, and back"),
     )
 
 
