@@ -55,7 +55,11 @@ def closed(desk) -> None:
 
 
 def press(desk, words: str) -> None:
-    desk.click(next(b for b in desk.dock.start.findChildren(QPushButton) if b.text() == words and b.isVisible()))
+    def found() -> list:
+        return [b for b in desk.dock.start.findChildren(QPushButton) if b.text() == words and b.isVisible()]
+
+    desk.until(found)  # what was just listed is not laid out yet
+    desk.click(found()[0])
 
 
 def test_everything_comes_back(desk, tmp_path: Path) -> None:
@@ -118,9 +122,8 @@ def test_missing_files_are_named_unless_names_are_hidden(desk, tmp_path: Path) -
     desk.dock.header.names.click()
     desk.dock.reading.readings.show()
     listed = desk.dock.start._readings
-    words = [
-        listed.itemAt(i).widget().text() for i in range(listed.count()) if hasattr(listed.itemAt(i).widget(), "text")
-    ]
+    widgets = [listed.itemAt(i).widget() for i in range(listed.count())]
+    words = [widget.text() for widget in widgets if hasattr(widget, "text")]
     assert "doe" not in (" ".join(words) + desk.dock.message.text()).lower()
     assert any("not there" in line for line in words)
     press(desk, "Delete...")

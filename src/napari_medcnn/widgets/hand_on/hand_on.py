@@ -108,14 +108,14 @@ class HandingOn:
         person = self._dock.browsing.person()
         return {"suggestion": self.suggestion, "person": person_words(person), "risk": self.risk}
 
-    def caption(self, panes: Sequence[Pane], names: bool, whole: bool = False) -> Caption:
-        """Return the caption of some views: the classes that are seen in them; with `whole`, in all slices."""
+    def caption(self, panes: Sequence[Pane], names: bool, span: range | None = None) -> Caption:
+        """Return the caption of some views: the classes that are seen in them; with `span`, in all those slices."""
         dock = self._dock
         mask = dock.layers.mask
         person = person_words(dock.browsing.person()) if names else ""
         if mask is None or not mask.visible:
             return Caption(words=person)
-        seen = set(np.unique(mask.data)) if whole or mask.data.ndim == 2 else self._seen(panes, mask.data)
+        seen = set(np.unique(mask.data)) if mask.data.ndim == 2 else self._seen(panes, mask.data, span)
         private = () if names else person_names(dock.browsing.person())
         classes: list[tuple[str, Colour]] = [
             (without_identifiers(label.name, private) if private else label.name, label.colour)
@@ -124,7 +124,7 @@ class HandingOn:
         ]
         return Caption(tuple(classes), person)
 
-    def _seen(self, panes: Sequence[Pane], data: Array) -> set[int]:
+    def _seen(self, panes: Sequence[Pane], data: Array, span: range | None) -> set[int]:
         grid, found = self._dock.views.grid, set[int]()
         for pane in panes:
             frame = pane.frame()
@@ -133,8 +133,8 @@ class HandingOn:
                 continue
             place = frame.to_place(0, 0)
             at = int(np.floor(grid.index_of(place)[frame.depth_axis] + 0.5))
-            if 0 <= at < data.shape[frame.depth_axis]:
-                found |= set(np.unique(data.take(at, axis=frame.depth_axis)).tolist())
+            planes = [k for k in span or (at,) if 0 <= k < data.shape[frame.depth_axis]]
+            found |= set(np.unique(data.take(planes, axis=frame.depth_axis)).tolist())
         return found
 
     def image(self, panes: Sequence[Pane], scale: float, names: bool, caption: Caption | None = None) -> QImage:
@@ -229,7 +229,8 @@ class HandingOn:
             return
         self.close()
         dims, axis, before = pane.viewer.dims, way[0], tuple(pane.viewer.dims.point)
-        caption = self.caption((pane,), wish.names, whole=wish.along == SLICES)
+        span = range(wish.first - 1, wish.last) if wish.along == SLICES else None
+        caption = self.caption((pane,), wish.names, span)
 
         def draw(number: int) -> Array:
             dims.set_current_step(axis, wish.first - 1 + number)
