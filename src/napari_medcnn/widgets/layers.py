@@ -48,6 +48,7 @@ class Layers(QObject):
         self._viewer = viewer
         self._say = say
         self._ours: list[Layer] = []
+        self._tiny: list[Layer] = []
         self._places: dict[int, dict[str, Any]] = {}
         self._names: dict[int, str] = {}
         self._names_hidden = False
@@ -235,18 +236,18 @@ class Layers(QObject):
             if then is not None:
                 then()
             return
-        tiny = layer_parts.tiny_layers()
-        for layer in tiny:
+        self._tiny = layer_parts.tiny_layers()
+        for layer in self._tiny:
             self._viewer.add_layer(layer)
+        QTimer.singleShot(150, lambda: self._end_warm_up(then))
 
-        def clear() -> None:
-            for layer in tiny:
-                if layer in self._viewer.layers:
-                    self._viewer.layers.remove(layer)
-            if then is not None:
-                then()
-
-        QTimer.singleShot(150, clear)
+    def _end_warm_up(self, then: Callable[[], None] | None = None) -> None:
+        """Take the tiny layers away, at the latest when a scan comes: beside it they would upset its units."""
+        tiny, self._tiny = self._tiny, []
+        for layer in [x for x in tiny if x in self._viewer.layers]:
+            self._viewer.layers.remove(layer)
+        if then is not None:
+            then()
 
     # ---- editing -----------------------------------------------------------------------------------------------
 
@@ -320,6 +321,7 @@ class Layers(QObject):
     # ---- protecting --------------------------------------------------------------------------------------------
 
     def _add(self, layer: Layer, at: int | None = None) -> Layer:
+        self._end_warm_up()
         layer.locked = True
         self._ours.append(layer)
         self._names[id(layer)] = layer.name
