@@ -67,6 +67,14 @@ def test_nothing_to_keep_keeps_no_file(tmp_path: Path) -> None:
         json.dumps({**KEPT.to_json(), "measures": 4}),
         json.dumps({**KEPT.to_json(), "scale": {"known_mm": -1, "drawn": 3}}),
         json.dumps({**KEPT.to_json(), "version": 99}),
+        json.dumps(KEPT.to_json()).replace('"frame": 3', '"frame": Infinity'),
+        json.dumps(KEPT.to_json()).replace('"frame": 3', '"frame": ' + "9" * 5000),
+        json.dumps(KEPT.to_json()).replace("7e-09", "1" + "0" * 400),
+        json.dumps(KEPT.to_json()).replace("7e-09", "1e300"),
+        json.dumps(KEPT.to_json()).replace("\\u00e4", "\\ud800"),
+        json.dumps({**KEPT.to_json(), "scale": {"known_mm": 10**400, "drawn": 1}}),
+        json.dumps({**KEPT.to_json(), "scale": {"known_mm": 1e300, "drawn": 1e-300}}),
+        json.dumps(KEPT.to_json()) + " " * 4_000_000,
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_and_put_aside(tmp_path: Path, text: str) -> None:

@@ -26,6 +26,8 @@ REGIONS = (ELLIPSE, RECTANGLE, BALL)
 WORDS = {
     LENGTH: "Length", ANGLE: "Angle", COBB: "Cobb angle", ELLIPSE: "Ellipse", RECTANGLE: "Rectangle", BALL: "Ball",
 }  # fmt: skip
+#: No scan has more voxels along an axis, and no line of any use is longer.
+_FARTHEST = 1e9
 
 Point = tuple[float, float, float]
 
@@ -68,8 +70,8 @@ class Measure:
         points = tuple(tuple(float(value) for value in point) for point in self.points)
         if len(points) != POINTS[self.kind] or any(len(point) != 3 for point in points):
             raise InputError(f"points: a {self.kind} has {POINTS[self.kind]} of (z, y, x), got {self.points}")
-        if not all(math.isfinite(value) for point in points for value in point):
-            raise InputError(f"points: expected finite numbers, got {self.points}")
+        if not all(abs(value) <= _FARTHEST for point in points for value in point):  # not-a-number is not, either
+            raise InputError(f"points: expected finite numbers, got {str(points)[:80]}")
         if self.axis not in (0, 1, 2) or self.frame < 0:
             raise InputError(f"axis, frame: expected 0, 1 or 2 and 0 or more, got {self.axis}, {self.frame}")
         object.__setattr__(self, "points", points)
@@ -115,6 +117,7 @@ class Measure:
             An entry is missing or of another type.
         """
         try:
+            str(data["name"]).encode("utf-8")  # halves of letters could be shown, but never be kept again
             return cls(
                 str(data["kind"]),
                 tuple(tuple(point) for point in data["points"]),
@@ -123,7 +126,7 @@ class Measure:
                 str(data["name"]),
                 str(data["id"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError("measure: expected kind, points, axis, frame, name and id") from error
 
 

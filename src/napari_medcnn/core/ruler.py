@@ -15,6 +15,8 @@ from napari_medcnn.errors import InputError
 AT_DETECTOR = "at the detector"
 SET_BY_YOU = "scale set by you"
 SQUARE_PIXELS = "size not stated, pixels taken as square"
+#: Millimetres that one pixel can be at most.
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class SetScale:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name}: expected a length above 0, got {value}; draw the line again")
+        if not 0 < self.factor <= _LARGEST:
+            raise InputError(f"known_mm: expected a length that fits the line, got {self.known_mm}; draw it again")
 
     @property
     def factor(self) -> float:
@@ -61,7 +65,7 @@ class SetScale:
         """
         try:
             return cls(float(data["known_mm"]), float(data["drawn"]), str(data.get("at", "")))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"scale: expected known_mm and drawn, got {sorted(data)}") from error
 
 

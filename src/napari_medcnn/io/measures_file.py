@@ -17,6 +17,8 @@ from napari_medcnn.io.found import shown
 
 Cell = str | int | float | None
 FORMAT, VERSION = "napari-medcnn measures", 1
+#: About ten thousand measures; a larger file is none of ours.
+MAX_BYTES = 4_000_000
 #: A spreadsheet would run a cell that begins with one of these.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -118,6 +120,8 @@ def read_kept(path: Path) -> Kept:
         The file cannot be read. It is put aside under another name, so that nothing is written over it.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _put_aside(path, f"expected at most {MAX_BYTES} bytes")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Kept()
@@ -125,7 +129,7 @@ def read_kept(path: Path) -> Kept:
         raise _put_aside(path, str(error)) from error
     try:
         return Kept.from_json(json.loads(text))
-    except (json.JSONDecodeError, RecursionError, InputError) as error:
+    except (ValueError, RecursionError, InputError) as error:
         raise _put_aside(path, str(error)) from error
 
 
