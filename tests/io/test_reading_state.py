@@ -129,3 +129,17 @@ def test_a_failing_disk_leaves_the_reading_before(monkeypatch: pytest.MonkeyPatc
         save_reading(ReadingState("new", "", STATE.scan))
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_or_shown_is_refused() -> None:
+    """Half of a letter: a file of a disk that counts bytes can have it in its name."""
+    for make in (lambda: SavedScan("/data/\udcff.nii"), lambda: ReadingState("\ud800", "", STATE.scan)):
+        with pytest.raises(InputError, match="expected text"):
+            make()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_to_nowhere_does_not_end_the_list() -> None:
+    path = save_reading(STATE)
+    (path.parent / "gone.reading.json").symlink_to(path.parent / "nowhere")
+    assert [listed.state for listed in list_readings()] == [STATE, None]

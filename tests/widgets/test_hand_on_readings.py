@@ -10,8 +10,9 @@ import pytest
 from qtpy.QtWidgets import QPushButton
 
 from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.reading_state import ReadingState, SavedScan
 from napari_medcnn.core.volume import Volume
-from napari_medcnn.io.reading_state import list_readings
+from napari_medcnn.io.reading_state import list_readings, save_reading
 from napari_medcnn.io.save import save_volume
 from napari_medcnn.widgets.views.views import FOUR, ONE
 
@@ -140,8 +141,6 @@ def test_an_example_cannot_be_put_aside(desk) -> None:
 def test_a_hostile_view_leaves_the_scan_as_opened(desk, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from napari_medcnn.io.reading_state import save_reading
-
     opened(desk, scan_file(tmp_path / "study"))
     put_aside(desk)
     state = list_readings()[0].state
@@ -154,3 +153,45 @@ def test_a_hostile_view_leaves_the_scan_as_opened(desk, tmp_path: Path) -> None:
     quiet(desk)
     assert desk.dock.session.scan is not None
     assert desk.dock.reading.slab.mode == ""
+
+
+def test_a_path_that_cannot_be_looked_at_is_gone_and_the_window_opens(make_desk) -> None:
+    """A share that hangs or a folder without right: here a name too long for any disk."""
+    save_reading(ReadingState("Chest", "2026-11-21", SavedScan("/" + "a" * 4000)))
+    desk = make_desk()
+    press(desk, "Continue reading")
+    assert "is not there any more" in desk.dock.message.text()
+
+
+def test_the_mask_of_a_scan_that_failed_is_never_laid_over_the_next(desk, tmp_path: Path) -> None:
+    path, dock = scan_file(tmp_path / "study"), desk.dock
+    opened(desk, path)
+    desk.empty_mask()
+    dock.layers.mask.data[4, 5:9, 5:9] = 1
+    dock.session.save_mask(tmp_path / "study" / "mask.nii.gz")
+    desk.until(lambda: dock.session.saved_words == "saved")
+    put_aside(desk)
+    closed(desk)
+    path.write_bytes(path.read_bytes()[:2000])
+    press(desk, "Continue reading")
+    desk.until(lambda: "damaged" in dock.message.text())
+    opened(desk, scan_file(tmp_path / "study", "other.nii.gz", 7))
+    quiet(desk)
+    assert dock.layers.mask is None and "changed" not in dock.message.text()
+
+
+def test_what_is_gone_and_what_has_changed_is_named_beside_too(desk, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    names = ("a.nii.gz", "beside.nii.gz", "gone.nii.gz")
+    paths = [scan_file(study, name, seed) for seed, name in enumerate(names)]
+    opened(desk, paths[0])
+    desk.dock.session.opening.beside(paths[1:])
+    desk.until(lambda: len(desk.dock.session.beside) == 2)
+    quiet(desk)
+    put_aside(desk)
+    closed(desk)
+    scan_file(study, names[1], 9)
+    paths[2].unlink()
+    press(desk, "Continue reading")
+    desk.until(lambda: "changed: beside" in desk.dock.message.text())
+    assert "gone.nii.gz" in desk.dock.message.text() and "changed: a" not in desk.dock.message.text()

@@ -23,7 +23,7 @@ class SavedScan:
 
     def __post_init__(self) -> None:
         for name, value in (("path", self.path), ("item", self.item), ("sha256", self.sha256)):
-            if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+            if not _is_text(value):
                 raise InputError(f"saved reading: expected text for {name}, got {str(value)[:40]!r}")
         if not self.path:
             raise InputError("saved reading: expected the path of the scan, got nothing")
@@ -63,7 +63,7 @@ class ReadingState:
 
     def __post_init__(self) -> None:
         for name, value in (("title", self.title), ("saved", self.saved), ("mask", self.mask)):
-            if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+            if not _is_text(value):
                 raise InputError(f"saved reading: expected text for {name}, got {str(value)[:40]!r}")
         check_plain(self.view, "view")
         check_plain(self.features, "features")
@@ -73,6 +73,13 @@ class ReadingState:
             raise InputError("saved reading: expected names and values for each feature")
 
 
+def _is_text(value: Any) -> bool:
+    """Return True for text that can be written and shown: no NUL, no halves of letters, not too long."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+        return False
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def check_plain(value: Any, what: str, depth: int = 0) -> None:
     """Raise `InputError` unless a value is plain JSON of reasonable size with finite numbers."""
     if depth > MAX_DEPTH:
@@ -80,8 +87,8 @@ def check_plain(value: Any, what: str, depth: int = 0) -> None:
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise InputError(f"saved reading: {what} holds a text of {len(value)} letters")
+        if not _is_text(value):
+            raise InputError(f"saved reading: {what} holds a text of {len(value)} letters that is none")
     elif isinstance(value, int | float):
         if not abs(value) <= _LARGEST:  # not-a-number is not, either
             raise InputError(f"saved reading: {what} holds a number that is none: {str(value)[:20]}")

@@ -89,7 +89,7 @@ def read_reading(path: Path) -> ReadingState:
 def list_readings() -> list[Listed]:
     """Return all readings, the newest first; what cannot be read is listed with the reason."""
     found = []
-    files = sorted(folder().glob(f"*{_SUFFIX}"), key=lambda path: -path.stat().st_mtime)
+    files = sorted(folder().glob(f"*{_SUFFIX}"), key=_age)
     for path in files[:200]:
         try:
             found.append(Listed(path, read_reading(path)))
@@ -102,6 +102,14 @@ def forget_reading(path: Path) -> None:
     """Delete a reading; nothing else is touched."""
     if path.parent == folder() and path.name.endswith(_SUFFIX):
         path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Return a number that is lowest for the newest file; one that has just gone, or leads nowhere, comes last."""
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _scan(data: Any) -> SavedScan:

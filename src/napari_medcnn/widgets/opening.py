@@ -47,6 +47,7 @@ class Opening(QObject):
 
     def paths(self, paths: Sequence[Path]) -> None:
         """Look what is there; a single scan opens at once, several are listed."""
+        self._then = None
         self._session.names |= {str(path) for path in paths}
         self._start(jobs.look(tuple(paths)), self._looked)
 
@@ -69,7 +70,7 @@ class Opening(QObject):
 
     def again(self, path: Path, item_id: str, then: Callable[[], None]) -> None:
         """Open what was open before, by its path and item, and do something once its scan is there."""
-        session = self._session
+        session, self._then = self._session, None
         session.names.add(str(path))
 
         def looked(there: jobs.Looked) -> None:
@@ -104,6 +105,7 @@ class Opening(QObject):
 
     def sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""
+        self._then = None
         self._session.found = None
         self._session.found_changed.emit()
         self._start(jobs.open_sample(name), self._session.show_opened)
@@ -152,11 +154,11 @@ class Opening(QObject):
 
     def then(self, path: Path | str, then: Callable[[], None]) -> None:
         """Open a file, or the example of that name, and do something once its scan is there."""
-        self._then = then
         if isinstance(path, Path):
             self.paths([path])
         else:
             self.sample(path)
+        self._then = then
 
     def scan_is_there(self) -> None:
         """Do what had to wait for the scan."""
@@ -179,12 +181,13 @@ class Opening(QObject):
             if isinstance(error, ConsentNeededError) and asker is not None:
                 self.asked.emit(Question(str(error), error.asks, asker.again, asker.given))
             else:
+                self._then = None  # it waited for this scan, and must never be done on the next one
                 self._session.failed.emit(error)
 
         task = self._session.tasks.start(OPENING, work, finished, failed, self.progressed.emit)
         if preview:
             task.previewed.connect(self._show_preview)
-        task.cancelled.connect(self._give_up)
+        task.cancelled.connect(self._on_cancelled)
         task.ended.connect(self._ended)
 
     def _ended(self) -> None:
@@ -222,6 +225,10 @@ class Opening(QObject):
             self.preview = None
             self._session.layers.discard_preview()
             self.preview_changed.emit()
+
+    def _on_cancelled(self) -> None:
+        self._then = None
+        self._give_up()
 
     def _give_up(self) -> None:
         """The reading ended early, or something else is opened instead: what was there before comes back."""

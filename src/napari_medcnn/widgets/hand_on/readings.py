@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from napari_medcnn.verbs.scan_record import voxel_sha256
 from napari_medcnn.widgets.hand_on.view_state import restore_view, view_state
 from napari_medcnn.widgets.opening import OPENING
 from napari_medcnn.widgets.parts import button
-from napari_medcnn.widgets.tasks import Tasks, Work
+from napari_medcnn.widgets.tasks import Work
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -60,7 +61,7 @@ class Readings:
         if state is None:
             return f"✗  {listed.problem}"
         title = "Reading" if self._dock.header.hides_names else state.title
-        gone = "" if Path(state.scan.path).exists() else "; its file is not there"
+        gone = "" if _there(state.scan.path) else "; its file is not there"
         return f"{title}, {state.saved[:16].replace('T', ' ')}{gone}"
 
     def forget(self, listed: Listed) -> None:
@@ -112,7 +113,7 @@ class Readings:
             return
         path = Path(state.scan.path)
         dock.session.names.add(str(path))
-        if not path.exists():
+        if not _there(state.scan.path):
             dock.showing.on_failed(InputError(f"{path.name}: is not there any more; connect its disk or open it anew."))
             return
         dock.say("")
@@ -122,18 +123,18 @@ class Readings:
         """The scan is there: what was beside it, its mask, and how they were seen."""
         opening, gone, steps = self._dock.session.opening, list[str](), list[Callable[[], None]]()
         for scan in state.beside:
-            if Path(scan.path).exists():
+            if _there(scan.path):
                 steps.append(lambda scan=scan: self._beside(scan))  # type: ignore[misc]
             else:
                 gone.append(Path(scan.path).name)
-        if state.mask and Path(state.mask).exists():
+        if state.mask and _there(state.mask):
             steps.append(lambda: opening.mask(Path(state.mask)))
         elif state.mask:
             gone.append(Path(state.mask).name)
         steps.append(lambda: self._look(state, gone))
         if self._steps is not None:
             self._steps.end()
-        self._steps = _Steps(self._dock.tasks, steps, self._dock)
+        self._steps = _Steps(self._dock, steps)
 
     def _beside(self, scan: SavedScan) -> None:
         session = self._dock.session
@@ -157,13 +158,21 @@ class Readings:
         words = [f"Not there any more: {', '.join(gone)}."] if gone else []
         words += ["Some of the view could not be brought back."] if odd else []
         dock.say(" ".join(words))
-        scan = dock.session.scan
-        if scan is not None and state.scan.sha256:
-            dock.tasks.start(COMPARING, _compare(scan, state.scan.sha256), self._compared, dock.showing.on_failed)
+        scan, sums = dock.session.scan, {(each.path, each.item): each.sha256 for each in state.beside}
+        pairs = [(each, sums.get(_place(each), "")) for each in dock.session.beside if each.source.get("path")]
+        pairs += [(scan, state.scan.sha256)] if scan is not None else []
 
-    def _compared(self, same: bool) -> None:
-        if not same:
-            self._dock.say("⚠  The scan is not the one that was read then: its voxels have changed.")
+        def compared(changed: list[str]) -> None:
+            if changed:
+                said = f"⚠  Not what was read then, its voxels have changed: {', '.join(changed)}."
+                dock.say(" ".join([said, *words]))
+
+        dock.tasks.start(COMPARING, _compare([p for p in pairs if p[1]]), compared, dock.showing.on_failed)
+
+
+def _there(path: str) -> bool:
+    """Return True if a path can be seen; one that may not be looked at, or is none, counts as gone."""
+    return os.path.exists(path)  # pathlib's own raises where a right is missing or a disk hangs
 
 
 def _place(scan: Volume) -> tuple[str, str]:
@@ -183,21 +192,29 @@ def _keep(scans: list[Volume], make: Callable[[list[str]], ReadingState]) -> Wor
     return work
 
 
-def _compare(scan: Volume, digest: str) -> Work:
+def _compare(pairs: list[tuple[Volume, str]]) -> Work:
+    """Name the scans whose voxels have another sum than the one that was kept."""
+
     @guarded
     def work(cancel: Cancel) -> Events:
-        yield Progress(None, "Comparing the scan")
-        yield Result(voxel_sha256(scan) == digest)
+        changed = []
+        for scan, digest in pairs:
+            stop_if(cancel)
+            yield Progress(None, "Comparing the scan")
+            if voxel_sha256(scan) != digest:
+                changed.append(scan.name)
+        yield Result(changed)
 
     return work
 
 
 class _Steps(QObject):
-    """Does one thing after the other, each once nothing is being opened any more."""
+    """Does one thing after the other, each once nothing is being opened any more, while the same scan is open."""
 
-    def __init__(self, tasks: Tasks, steps: list[Callable[[], None]], parent: QObject) -> None:
-        super().__init__(parent)
-        self._tasks, self._steps = tasks, steps
+    def __init__(self, dock: MedcnnDock, steps: list[Callable[[], None]]) -> None:
+        super().__init__(dock)
+        self._tasks, self._session, self._steps = dock.tasks, dock.session, steps
+        self._scan = dock.session.scan
         self._timer = QTimer(self)
         self._timer.setInterval(30)
         self._timer.timeout.connect(self._next)
@@ -206,7 +223,7 @@ class _Steps(QObject):
     def _next(self) -> None:
         if self._tasks.running(OPENING) is not None:
             return
-        if not self._steps:
+        if not self._steps or self._session.scan is not self._scan:  # nothing of it belongs to another scan
             self.end()
             return
         self._steps.pop(0)()
