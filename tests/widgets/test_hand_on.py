@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,19 @@ def test_windows_say_sizes_and_need_a_choice(desk) -> None:
     assert (film.first.value(), film.last.value(), film.kind.count()) == (1, 40, 1)
     for window in (dialog, film):
         window.deleteLater()
+
+
+def test_a_film_never_goes_on_with_another_scan_or_plane(desk, tmp_path: Path) -> None:
+    """As large as before, so that nothing but the check itself can tell."""
+    open_dicom(desk, tmp_path / "dicom")
+    dock, session = desk.dock, desk.dock.session
+    hand, wish = dock.reading.handing_on, FilmWish(tmp_path / "a.gif", SLICES, 1, 6)
+    for change in (
+        lambda: setattr(session, "scan", replace(session.scan)),
+        lambda: dock.views.pane("main").show_plane(1, int(desk.viewer.dims.ndim)),
+    ):
+        hand.make_film(wish)
+        change()
+        desk.until(lambda: not dock.tasks.names())
+        assert "while the film was made" in dock.message.text() and not wish.path.exists()
+        dock.say("")

@@ -231,13 +231,16 @@ class HandingOn:
         dims, axis, before = pane.viewer.dims, way[0], tuple(pane.viewer.dims.point)
         span = range(wish.first - 1, wish.last) if wish.along == SLICES else None
         caption = self.caption((pane,), wish.names, span)
+        seen = dock.session.scan, dock.reading.second_series.seen, pane.axis
 
         def draw(number: int) -> Array:
+            if seen != (dock.session.scan, dock.reading.second_series.seen, pane.axis):
+                raise InputError("Another scan or plane was chosen while the film was made; start it again.")
             dims.set_current_step(axis, wish.first - 1 + number)
             return render.to_array(self.image((pane,), wish.scale, wish.names, caption))
 
         def put_back() -> None:
-            if len(before) == dims.ndim:
+            if len(before) == dims.ndim and dock.session.scan is seen[0]:
                 dims.point = before
             with contextlib.suppress(RuntimeError):  # the header has gone with its window
                 dock.header.show_progress("")
