@@ -256,3 +256,16 @@ def test_napari_finds_common_units() -> None:
     for data, kwargs, kind in [*scan_layers(scan), *scan_layers(time), mask]:
         viewer.layers.append((layers.Labels if kind == "labels" else layers.Image)(data, **kwargs))
     assert viewer.layers.extent.units is not None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64])
+@pytest.mark.parametrize("shape", [(3, 5, 7), (1, 1, 3), (2, 1100, 1300)])
+def test_voxels_are_counted_in_any_layout(dtype, shape):
+    array = np.random.default_rng(1).integers(0, 120, shape).astype(dtype)
+    array[array < 90] = 0
+    ids, numbers = np.unique(array, return_counts=True)
+    expected = {int(i): int(n) for i, n in zip(ids, numbers, strict=True) if i}
+    for laid in (array, array[::-1, :, ::-1], np.asfortranarray(array).transpose(0, 2, 1)):
+        assert voxel_counts(laid) == expected
+    assert voxel_counts(array[:, ::2, 1:]) == {i: int((array[:, ::2, 1:] == i).sum()) for i in np.unique(
+        array[:, ::2, 1:]).tolist() if i}  # fmt: skip

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.widgets.parts import Section
 from window_state import Presses, of_layer
 
@@ -42,7 +43,7 @@ def bench(desk):
     mask.data[:, 40:90, 40:90] = 1
     mask.refresh()
     desk.dock.strokes.commit()
-    desk.dock.strokes.begin(mask.data.copy(), {1: int(np.count_nonzero(mask.data))})
+    desk.dock.strokes.begin(Snapshot(mask.data.copy()), {1: int(np.count_nonzero(mask.data))})
     mask.brush_size = 8
     assert desk.dock.mode == "Correct"
     return desk

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_medcnn.annotation.box import Box, around, clipped, shape_of
+from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import InputError, ProjectError
 
@@ -194,7 +195,12 @@ class History:
         return step
 
     def record_change(
-        self, name: str, array: Array, snapshot: Array, box: Sequence[slice], view: Sequence[int] | None = None
+        self,
+        name: str,
+        array: Array,
+        snapshot: Array | Snapshot,
+        box: Sequence[slice],
+        view: Sequence[int] | None = None,
     ) -> Step | None:
         """Keep whatever differs between `array` and `snapshot` inside `box`, and bring the snapshot up to date.
 

@@ -23,7 +23,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,8 @@ class Journal:
 
     def __init__(self, path: Path, base: LabelMap, info: JournalInfo) -> None:
         self.path = path
-        self._base: Array | None = np.array(base.array, dtype=base.array.dtype.newbyteorder("<"), order="C")
+        given = base.array
+        self._base: Array | None = np.array(given, order="C") if given.flags.writeable else given
         self._header = _header(base, info)
         self._waiting: deque[Step] = deque()
         self._counter = 0
@@ -102,7 +103,8 @@ class Journal:
         folder
             `core.paths.recovery()`, or a project's own.
         base
-            The mask as it was before the first step to come; copied here.
+            The mask as it was before the first step to come; copied here, but for a read-only array: that is taken
+            as it is and must never change.
 
         Raises
         ------
@@ -233,10 +235,9 @@ class Journal:
         if self._base is not None:
             if self._good == 0:
                 self._put(MAGIC, raw=True)
-            raw = self._base.tobytes()
             if self._counter == 0:
-                self._put(json.dumps({**self._header, "base_sha256": hashlib.sha256(raw).hexdigest()}).encode())
-            self._put(zlib.compress(raw, 1))
+                self._put(json.dumps({**self._header, "base_sha256": _sha256(self._base)}).encode())
+            self._put(_packed(self._base))
             self._base = None
         while self._waiting:
             self._put(_step_body(self._waiting[0]))
@@ -264,6 +265,25 @@ class Journal:
 def lock_of(path: Path) -> Path:
     """Return the lock file of a journal."""
     return path.with_suffix(".lock")
+
+
+def _planes(array: Array) -> Iterator[bytes]:
+    """Yield the bytes of an array plane by plane, little endian, without a copy of the whole."""
+    for plane in array:
+        yield plane.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
+
+
+def _sha256(array: Array) -> str:
+    digest = hashlib.sha256()
+    for part in _planes(array):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _packed(array: Array) -> bytes:
+    packer = zlib.compressobj(1)
+    parts = [packer.compress(part) for part in _planes(array)]
+    return b"".join((*parts, packer.flush()))
 
 
 def _header(base: LabelMap, info: JournalInfo) -> dict[str, Any]:

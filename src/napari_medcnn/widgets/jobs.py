@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_medcnn.annotation.export import CaseExport, export_case, safe_stem
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import Recovery, find_recoverable, remove_empty
+from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.core import paths
 from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, Events, Preview, Progress, Result
@@ -39,13 +40,13 @@ Array = NDArray[Any]
 class MaskWork:
     """A mask ready to be shown and corrected.
 
-    `snapshot` is an equal copy of the layer's voxels as (z, y, x), `counts` voxels per class, `journal` None where
-    strokes cannot be kept on disk; `warning` says why.
+    `snapshot` has the layer's voxels as (z, y, x) before the first stroke, `counts` voxels per class, `journal` None
+    where strokes cannot be kept on disk; `warning` says why.
     """
 
     layer: LayerTuple
     labels: LabelSet
-    snapshot: Array
+    snapshot: Snapshot
     counts: dict[int, int]
     journal: Journal | None
     warning: str = ""
@@ -104,13 +105,20 @@ class Over:
 
 
 def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
-    """Copy, count, and start the journal; the scan's name and hash go into it, no path."""
-    layer = mask_layer(mask, scan)
+    """Count, copy once for the layer, and start the journal; the scan's name and hash go into it, no path.
+
+    Snapshot and journal read the array of `mask` itself: it must not change any more.
+    """
+    counts = voxel_counts(mask.array)
+    layer = mask_layer(mask, scan, counts)
     data, kwargs, _ = layer
     info = kwargs["metadata"][KEY]
-    snapshot = np.array(data if data.ndim == 3 else data[None], copy=True)
-    counts = voxel_counts(snapshot)
-    shown = LabelMap(snapshot, info["geometry"].reoriented(info["how"]), info["labels"], name=mask.name)
+    before = _never_changed(info["how"].apply(mask.array))
+    if before.dtype != data.dtype:
+        before = before.astype(data.dtype)
+        before.setflags(write=False)
+    snapshot = Snapshot(before)
+    shown = LabelMap(before, info["geometry"].reoriented(info["how"]), info["labels"], name=mask.name)
     source = scan.source if scan is not None else mask.source
     kept = {k: str(v) for k, v in source.items() if k in ("sha256", "item")}
     name = scan.name if scan is not None else mask.name
@@ -120,6 +128,16 @@ def prepare_mask(mask: LabelMap, scan: Volume | None) -> MaskWork:
     except MedcnnError as error:
         warning = str(error)
     return MaskWork(layer, info["labels"], snapshot, counts, journal, warning)
+
+
+def _never_changed(array: Array) -> Array:
+    """Return an array as one that is only read; a copy of what lies in a file, which others may write to."""
+    holder: Any = array
+    while isinstance(holder, np.ndarray) and not isinstance(holder, np.memmap):
+        holder = holder.base
+    view = array.view() if holder is None or isinstance(holder, bytes) else array.copy()
+    view.setflags(write=False)
+    return view
 
 
 def look(paths: tuple[Path, ...]) -> Work:

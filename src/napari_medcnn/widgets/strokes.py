@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medcnn.annotation.history import History, Step
+from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.layers import Layers
 
@@ -42,7 +43,7 @@ class Strokes(QObject):
         self._layers = layers
         self._layer: Any = None
         self._array: Array | None = None  # the mask's own voxels, always (z, y, x): a view of what napari paints
-        self._snapshot: Array | None = None
+        self._snapshot: Snapshot | None = None
         self._visited: list[tuple[int, ...]] = []
         self._pending = False
         self.history = History()
@@ -55,8 +56,8 @@ class Strokes(QObject):
 
     # ---- one mask ------------------------------------------------------------------------------------------------
 
-    def begin(self, snapshot: Array, counts: dict[int, int], journal: StrokeJournal | None = None) -> None:
-        """Watch the mask of `layers`; `snapshot` is an equal copy of its voxels, (z, y, x), that becomes ours."""
+    def begin(self, snapshot: Snapshot, counts: dict[int, int], journal: StrokeJournal | None = None) -> None:
+        """Watch the mask of `layers`; `snapshot` has its voxels, (z, y, x), as they are now, and becomes ours."""
         self.end()
         self._layer = self._layers.mask
         if self._layer is None:
@@ -229,7 +230,7 @@ class Strokes(QObject):
         before, after = self._snapshot[step.box], self._array[step.box]
         changed = before != after
         self._count(before[changed], after[changed])
-        before[changed] = after[changed]
+        self._snapshot[step.box] = after
         self._show(step.view)
         self._layers.redraw_mask()
         self.note.emit(f"{word}: {step.name}")

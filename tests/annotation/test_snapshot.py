@@ -1,0 +1,38 @@
+"""What strokes are found against equals a plain copy of the mask after the last step, whatever was drawn where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_medcnn.annotation.snapshot import Snapshot
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_snapshot_is_a_plain_copy_to_whoever_reads_it(seed):
+    rng = np.random.default_rng(seed)
+    pristine = rng.integers(0, 9, (7, 6, 5)).astype(np.uint8)[:, ::-1]
+    before, copy = pristine.copy(), pristine.copy()
+    pristine.setflags(write=False)
+    snapshot = Snapshot(pristine)
+    for _ in range(40):
+        ends = [np.sort(rng.choice(n + 1, 2, replace=False)) for n in copy.shape]
+        box = tuple(slice(int(a), int(b)) for a, b in ends)
+        assert np.array_equal(snapshot[box], copy[box])
+        values = rng.integers(0, 9, copy[box].shape)
+        snapshot[box] = values
+        copy[box] = values
+        assert np.array_equal(snapshot[:, :, :], copy)
+    assert np.array_equal(pristine, before)
+    assert not np.array_equal(copy, before)
+
+
+def test_only_slices_that_are_drawn_in_are_copied():
+    pristine = np.zeros((5, 4, 3), np.uint8)
+    snapshot = Snapshot(pristine)
+    everything = (slice(None),) * 3
+    assert snapshot[everything].base is pristine
+    snapshot[(slice(2, 3), slice(0, 4), slice(0, 2))] = 7
+    assert pristine.max() == 0
+    assert snapshot[(slice(3, 5), slice(None), slice(None))].base is pristine
+    assert int(snapshot[everything].sum()) == 7 * 8
