@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -155,16 +156,19 @@ class Viewing:
         drag = self._window_drag(viewer) if button == _RIGHT else self._pan_drag(viewer)
         next(drag)
         last = np.array(event.pos, dtype=float)
-        yield
-        while True:  # the release counts as well: quick moves are told late or not at all
-            event.handled = True
-            here = np.array(event.pos, dtype=float)
-            if button in (_RIGHT, _MIDDLE):
-                drag.send(here - last)
-            last = here
-            if event.type != "mouse_move":
-                break
+        # Nobody reads values while the hand changes the window: napari's status line rests. Each line that it writes
+        # has the whole window put together once more, which takes as long as drawing the slice.
+        with viewer.cursor.events.position.blocker() if button == _RIGHT else contextlib.nullcontext():
             yield
+            while True:  # the release counts as well: quick moves are told late or not at all
+                event.handled = True
+                here = np.array(event.pos, dtype=float)
+                if button in (_RIGHT, _MIDDLE):
+                    drag.send(here - last)
+                last = here
+                if event.type != "mouse_move":
+                    break
+                yield
         if mode != "pan_zoom" and tool in self._viewer.layers:
             tool.mode = mode
 
