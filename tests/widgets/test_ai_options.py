@@ -313,3 +313,12 @@ def test_run_on_all_stops_and_keeps_what_was_done(lab, tmp_path: Path) -> None:
     finish(lab)
     assert ai.all_done.text().splitlines()[-1] == "Stopped; 1 were done before."
     assert lab.dock.layers.mask is not None and not ai.cancel.isVisible()
+
+
+def test_pictures_go_on_after_maps_and_mask_were_taken_away(lab) -> None:
+    """Software OpenGL ended the process at the second picture: see `drawing_guard`."""
+    test_maps_are_hidden_or_shown_as_groups_and_go_with_the_mask(lab)
+    for _ in range(4):
+        lab.native.update()
+        lab.idle(0.1)
+    assert len(lab.viewer.layers) == 1

@@ -35,6 +35,8 @@ from napari_medcnn.widgets.wording import frame_words, sides_badge
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
+#: So far up from the lower edge stand windows and the scale bar above them, with room to spare.
+_ROWS_OF_WINDOWS = 10
 STILL_READING = "FIRST PICTURE, still reading"
 
 
@@ -50,7 +52,8 @@ class Annotations:
         section.add_row(self.neurological.box)
         dock.views.painters.insert(0, self.cover)
         dock.views.add_painter(self.paint)
-        dock.viewing.windowing.changed.connect(self.refresh)
+        self._told: tuple[object, ...] = ()
+        dock.viewing.windowing.changed.connect(self._on_window)
         dock.session.scan_changed.connect(self.refresh)
         dock.session.beside_changed.connect(self.refresh)
         dock.header.names_hidden.connect(self.refresh)
@@ -68,6 +71,18 @@ class Annotations:
         """Draw everything again, and name two patients in the dock, too: something else is shown than before."""
         self._dock.header.show_warning(self.banner)
         self._dock.views.redraw()
+
+    def _on_window(self) -> None:
+        """While only numbers of a window change, draw the edge that says them: the whole costs as much as the slice."""
+        shown = (*map(id, self._dock.viewing.windowing.seen), self.banner)
+        if shown != self._told:
+            self._told = shown
+            self.refresh()
+            return
+        for pane in self._dock.views.panes:
+            overlay = pane.overlay
+            height = min(overlay.height(), _ROWS_OF_WINDOWS * overlay.fontMetrics().height())
+            overlay.update(0, overlay.height() - height, overlay.width(), height)
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 

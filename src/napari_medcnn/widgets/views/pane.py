@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.io.layerdata import layer_info
+from napari_medcnn.widgets.views.drawing_guard import guard
 from napari_medcnn.widgets.views.frame import Frame, Place
 from napari_medcnn.widgets.views.overlay import Overlay, Painter
 
@@ -48,6 +49,7 @@ class Pane:
         self.name = name
         self.viewer = viewer
         self.qt = qt
+        guard(viewer)
         self.overlay = Overlay(self, painters)
         self._on_moved: Callable[[Pane], None] | None = None
         self._on_looked: Callable[[Pane], None] | None = None
