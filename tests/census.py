@@ -8,7 +8,8 @@ from collections import Counter
 _KINDS = ("napari_medcnn.", "napari.layers", "napari.components", "napari._vispy", "napari._qt", "PyQt", "PySide",
           "vispy.scene")  # fmt: skip
 #: What napari 0.9.2 without us leaves behind too (seen 2026-11-21): parts of the layer controls and notes that come
-#: and go, and in its list of tasks every worker that ever ran.
+#: and go. Workers: its list of tasks keeps each that its `create_worker` made while there was a window, done or not,
+#: to ask about it when a window is closed, and there is no public way to take one out.
 NAPARIS = {"QGraphicsOpacityEffect", "QPushButton", "QtModeRadioButton", "GeneratorWorker"}
 
 

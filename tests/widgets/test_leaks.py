@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
 from census import census, grown
+from napari_medcnn.core.events import Progress, Result
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
@@ -95,3 +99,37 @@ def test_a_dock_that_is_closed_leaves_the_window_as_it_was(make_napari_viewer_pr
         desk.idle(0.3)
 
     assert left_behind(desk, cycle) == {}
+
+
+def test_work_aside_holds_nothing_while_its_thread_goes_on(desk):
+    """The 3D preview when a window is closed: its thread may be inside a long step."""
+
+    class Listener:
+        def hear(self, _what: object) -> None:
+            """Hear."""
+
+    def workers() -> int:
+        return census()["napari._qt.qthreading.GeneratorWorker"]
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def work(cancel: Any) -> Any:
+        yield Progress(None, "begun")
+        inside.set()
+        assert go_on.wait(20)
+        yield Result(1)
+
+    before = workers()
+    listener = Listener()
+    gone = weakref.ref(listener)
+    desk.dock.tasks.start_aside("aside", work, listener.hear, listener.hear)
+    assert inside.wait(20)
+    manager = desk.viewer.window._task_status_manager
+    assert not any("aside" in line for line in manager.get_status())
+    desk.dock.tasks.drop("aside")
+    del listener
+    gc.collect()
+    assert gone() is None
+    go_on.set()
+    desk.idle(0.5)
+    assert workers() <= before

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_medcnn.core.events import Cancel, Event, Events, Failed, Preview, Progress, Result
@@ -63,7 +63,7 @@ class Task(QObject):
     cancelled = Signal()
     ended = Signal()
 
-    def __init__(self, name: str, work: Work, parent: QObject | None = None) -> None:
+    def __init__(self, name: str, work: Work, parent: QObject | None = None, asked_about: bool = True) -> None:
         super().__init__(parent)
         self.name = name
         self.cancel_flag: Cancel = threading.Event()
@@ -77,7 +77,12 @@ class Task(QObject):
             yield from events
 
         pump.__name__ = name  # napari shows it when a window with work in it is closed
-        self._worker = create_worker(pump, _start_thread=False, _ignore_errors=True)
+        # Napari asks about workers of its `create_worker` before a window is closed, and for that keeps each of them,
+        # and each of them the window. What nobody would miss is not asked about, and holds nothing.
+        if asked_about:
+            self._worker = create_worker(pump, _start_thread=False, _ignore_errors=True)
+        else:
+            self._worker = GeneratorWorker(pump)
         self._worker.yielded.connect(self._on_event)
         self._worker.aborted.connect(self._on_abort)
         self._worker.finished.connect(self._on_finished)
@@ -126,7 +131,9 @@ class Task(QObject):
         self._events.close()
 
     def _on_finished(self) -> None:
-        if self.running and not self._dropped:
+        if self._dropped:
+            self.deleteLater()
+        elif self.running:
             self.running = False
             self.cancelled.emit()
             self.ended.emit()
@@ -150,8 +157,28 @@ class Tasks(QObject):
         progressed: Callable[[Progress], None] | None = None,
     ) -> Task:
         """Start `work`; another task of the same name is dropped first, so a late answer never arrives."""
+        return self._start(Task(name, work, self), succeeded, failed, progressed)
+
+    def start_aside(
+        self,
+        name: str,
+        work: Work,
+        succeeded: Callable[[Any], None],
+        failed: Callable[[MedcnnError], None],
+        progressed: Callable[[Progress], None] | None = None,
+    ) -> Task:
+        """Start work that nobody misses when the window is closed: napari does not ask about it."""
+        return self._start(Task(name, work, self, asked_about=False), succeeded, failed, progressed)
+
+    def _start(
+        self,
+        task: Task,
+        succeeded: Callable[[Any], None],
+        failed: Callable[[MedcnnError], None],
+        progressed: Callable[[Progress], None] | None,
+    ) -> Task:
+        name = task.name
         self.drop(name)
-        task = Task(name, work, self)
         task.succeeded.connect(succeeded)
         task.failed.connect(failed)
         if progressed is not None:

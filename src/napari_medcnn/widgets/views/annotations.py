@@ -154,6 +154,10 @@ class Annotations:
             found.append(line(mode, colour=ORANGE if dock.mode == CORRECT else "#ffffff", strong=True, kept=True))
         if scan is None:
             return found
+        if pane.name == VOLUME:
+            found.append(line("3D", strong=True))
+        if pane.name == MAIN and dock.reading.second_series.side.sides:
+            found.insert(0, line("Scan 1" if dock.header.hides_names else scan.name, strong=True))
         words = badges_of(scan, dock.session.consent) if first else sides_badge(scan)
         if dock.reading.measuring.board.ruler.note == SET_BY_YOU:
             words = [SET_BY_YOU if each.startswith(("spacing unknown", "mm at detector")) else each for each in words]
@@ -185,7 +189,8 @@ class Annotations:
         dock, scan = self._dock, self._dock.session.scan
         windowing = dock.viewing.windowing
         found = []
-        for layer in reversed(windowing.seen):
+        elsewhere = windowing.also_seen()  # side by side: they say their own
+        for layer in reversed([x for x in windowing.seen if not any(x is y for y in elsewhere)]):
             first = layer is dock.layers.scan
             words = badges.window_words(layer)
             kind = str(layer.metadata[KEY].get("modality", "")) or "second"

@@ -146,7 +146,7 @@ class VolumeView(QObject):
 
         volume = work.volume_of(scan, frame)
         todo = work.preview(volume, work.grid_of(scan), graphics_of(pane.native))
-        self._dock.tasks.start(PREVIEW, todo, done, self._dock.showing.on_failed)
+        self._dock.tasks.start_aside(PREVIEW, todo, done, self._dock.showing.on_failed)
 
     def _show_preview(self) -> None:
         scan = self._layers.scan
@@ -208,7 +208,7 @@ class VolumeView(QObject):
             self._show_state()
             self._dock.showing.on_failed(error)
 
-        task = self._dock.tasks.start(SURFACES, todo, self._surfaces_made, failed, progressed)
+        task = self._dock.tasks.start_aside(SURFACES, todo, self._surfaces_made, failed, progressed)
         task.cancelled.connect(self._show_state)
         self.panel.show_work("Looking for classes")
 
