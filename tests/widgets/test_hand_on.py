@@ -205,7 +205,7 @@ def test_share_asks_and_writes_without_names(desk, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "case.zip") as archive:
         names = archive.namelist()
         whole = b"".join(archive.read(name) for name in names).lower()
-    assert {"mask.nii.gz", "classes.csv", "scan.nii.gz", "pictures/view-1-main.png"} <= set(names)
+    assert {"mask.nii.gz", "classes.csv", "scan.nii.gz", "pictures/view-1-axial.png"} <= set(names)
     assert b"zyxwvut" not in whole and b"markcomment" not in whole and str(tmp_path).lower().encode() not in whole
     assert threading.active_count() < 50
 

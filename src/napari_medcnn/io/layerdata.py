@@ -15,7 +15,7 @@ import numpy as np
 from napari_medcnn.core.geometry import Array, Geometry, Reorientation
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.core.windows import CT, HU, PET, SUV, USUAL_PERCENTILES, is_window
+from napari_medcnn.core.windows import CT, HU, PET, SUV, USUAL_PERCENTILES, is_window, may_be_hu
 from napari_medcnn.errors import InputError
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -267,7 +267,8 @@ def _window(volume: Volume, plane: Array, limits: tuple[float, float]) -> tuple[
         return (0.0, 255.0)
     low, high = USUAL_PERCENTILES.limits(plane, limits)
     soft_tissue = CT[0]
-    if volume.value_unit == HU and low < soft_tissue.high and high > soft_tissue.low:
+    hu = volume.value_unit == HU or may_be_hu(volume.value_unit, volume.modality, limits)
+    if hu and low < soft_tissue.high and high > soft_tissue.low:
         return (soft_tissue.low, soft_tissue.high)
     return (low, high)
 

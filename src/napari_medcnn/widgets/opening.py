@@ -140,15 +140,22 @@ class Opening(QObject):
         session = self._session
 
         def opened(ready: jobs.Opened) -> None:
-            if ready.scan is None or session.scan is None:
-                name = shown(found.path) if item is None or item.study is None else item.title
-                session.note.emit(f"{name}: a mask, or no scan is open; only scans can be opened beside a scan.")
+            plain = item is None or item.study is None
+            if ready.mask is not None and session.scan is not None and plain and session.layers.mask is None:
+                session.show_opened(ready)  # a scan and its mask were named together
+            elif ready.scan is None or session.scan is None:
+                name = shown(found.path) if item is None or plain else item.title
+                why = (
+                    "no scan is open" if session.scan is None else "it is a mask; open it from the list, over its scan"
+                )
+                session.note.emit(f"{name} was not opened beside: {why}.")
                 return
-            session.add_beside(replace(ready, item=item, consent=consent))
+            else:
+                session.add_beside(replace(ready, item=item, consent=consent))
             if then is not None:
                 then()
 
-        work = jobs.open_item(found, None if item is None else item.id, consent, jobs.Over(None))
+        work = jobs.open_item(found, None if item is None else item.id, consent, jobs.Over(session.scan))
         asker = Asker(lambda more: self.beside_item(found, item, then, more), consent)
         self._start(work, opened, asker, preview=False)
 

@@ -267,7 +267,8 @@ class HandingOn:
         if "pictures" in parts:
             for number, pane in enumerate(self.panes, 1):
                 made = self.image((pane,), 1.0, wish.names)
-                pictures[f"view-{number}-{pane.name}"] = render.to_array(made)
+                plane = dock.views.plane_of(pane) or ("3d" if not pane.is_flat else "plane")
+                pictures[f"view-{number}-{plane}"] = render.to_array(made)
         person = dock.browsing.person()
         return share.ShareRequest(
             wish.path,

@@ -218,7 +218,7 @@ class Pane:
         camera, dims = self.viewer.scene.camera.events, self.viewer.dims.events
         return (
             (dims.point, self._moved),
-            *((emitter, self._looked) for emitter in (camera.center, camera.zoom, camera.orientation)),
+            *((emitter, self._looked) for emitter in (camera.center, camera.zoom, camera.orientation, camera.angles)),
             *((emitter, self._turned) for emitter in (dims.order, dims.ndisplay, dims.ndim)),
         )
 

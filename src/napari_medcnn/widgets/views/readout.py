@@ -35,11 +35,13 @@ class Readout:
         self._place: Place | None = None
         dock.views.pointed.connect(self.point)
         self._viewer.events.status.connect(self._on_status, position="last")
+        self._viewer.events.help.connect(self._on_help, position="last")
         self._viewer.dims.events.current_step.connect(self._on_step)
 
     def close(self) -> None:
         """Let go of the viewer."""
         self._viewer.events.status.disconnect(self._on_status)
+        self._viewer.events.help.disconnect(self._on_help)
         self._viewer.dims.events.current_step.disconnect(self._on_step)
 
     def point(self, pane: Pane | None, place: Place | None) -> None:
@@ -78,6 +80,11 @@ class Readout:
     def _on_step(self, _event: Any = None) -> None:
         if self._pane is not None and self._dock.session.scan is not None:
             self._viewer.status = " · ".join(self._said)
+
+    def _on_help(self, _event: Any = None) -> None:
+        """Napari names keys there that mean something else on layers of ours."""
+        if self._viewer.help and self._dock.layers.is_ours(self._viewer.layers.selection.active):
+            self._viewer.help = ""
 
     def _on_status(self, event: Any) -> None:
         if self._pane is None or self._dock.session.scan is None:

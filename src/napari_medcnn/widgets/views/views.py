@@ -150,6 +150,11 @@ class Views(QObject):
         scan = self._layers.scan
         return None if scan is None else DisplayGrid(scan.metadata[KEY]["geometry"])
 
+    def plane_of(self, pane: Pane) -> str:
+        """Return "axial", "coronal" or "sagittal"; "" in 3D, of pictures, and where the file does not say."""
+        grid, axis = self.grid, pane.axis
+        return "" if grid is None or axis is None else grid.plane(axis)
+
     # ---- place -----------------------------------------------------------------------------------------------------
 
     @property
