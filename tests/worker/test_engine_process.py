@@ -204,22 +204,25 @@ def test_a_job_cancelled_before_its_turn_never_runs(engine: Engine) -> None:
 
 def test_click_before_run_before_prefetch(engine: Engine) -> None:
     result_of(run(engine))
-    blocker = run(engine, {"slow": 1.0})
+    blocker = run(engine, {"slow": 4.0})  # long enough for all three to queue on a busy machine
     next(blocker)
     done: list[str] = []
 
     def work(name: str, priority: Priority) -> None:
-        events = engine.run("echo", {"say": name}, threading.Event(), priority)
+        events = engine.run(
+            "echo", {"say": name, "slow": 1.0}, threading.Event(), priority
+        )  # answers apart from each other
         try:
             done.append(result_of(events)["echo"])
         except Cancelled:
             done.append(f"{name} gave way")
 
     threads = []
-    for name, priority in (("prefetch", Priority.PREFETCH), ("run", Priority.RUN), ("click", Priority.CLICK)):
+    queue = (("prefetch", Priority.PREFETCH, 1), ("run", Priority.RUN, 1), ("click", Priority.CLICK, 2))
+    for name, priority, waiting in queue:  # the prefetch gives way to the run
         threads.append(threading.Thread(target=work, args=(name, priority)))
         threads[-1].start()
-        wait_for(lambda: len(engine._waiting) >= 1, "not queued")
+        wait_for(lambda n=waiting: len(engine._waiting) >= n, "not queued")
         time.sleep(0.05)
     result_of(blocker)
     for thread in threads:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTextEdit
 
 from napari_medcnn.widgets.views.pane import Pane
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from napari_medcnn.widgets.views.views import Views
 
 _INSIDE = (QEvent.Type.Enter, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel)
-#: Where people type: these keep the keyboard while the mouse passes over a picture.
-_FIELDS = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox)
 
 
 class Pointing(QObject):
@@ -52,13 +49,13 @@ class Pointing(QObject):
         return next((pane for pane in self._views.panes if pane.native is native), None)
 
     def _enter(self, native: Any, pressed: bool) -> None:
-        """Keys act where the mouse is, unless somebody is typing into a field; a press always brings them there."""
+        """Keys act where the mouse is, if they act on a canvas at all; a press always brings them there."""
         pane = self._pane(native)
         if pane is None:
             return
         self._views.active = pane
         focused = native.window().focusWidget()
-        if focused is not native and (pressed or (focused is not None and not isinstance(focused, _FIELDS))):
+        if focused is not native and (pressed or (focused is not None and self._pane(focused) is not None)):
             native.setFocus()
 
     def _on_move(self, viewer: Any, event: Any) -> None:
