@@ -18,7 +18,7 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.io.layerdata import scan_layers
 from napari_medcnn.widgets import jobs
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(900)]  # the census looks at every living object
 
 CYCLES = 3
 
