@@ -209,9 +209,7 @@ def test_click_before_run_before_prefetch(engine: Engine) -> None:
     done: list[str] = []
 
     def work(name: str, priority: Priority) -> None:
-        events = engine.run(
-            "echo", {"say": name, "slow": 1.0}, threading.Event(), priority
-        )  # answers apart from each other
+        events = engine.run("echo", {"say": name, "fake": {"slow": 1.0}}, threading.Event(), priority)
         try:
             done.append(result_of(events)["echo"])
         except Cancelled:
