@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 from cases import SHARED_DATA  # noqa: E402
 
 _ENGINE_TESTS = Path(__file__).parent / "engine"
-_WINDOW_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "qtbot", "qapp"}
+_WINDOW_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "shared_window", "desk", "qtbot", "qapp"}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -62,11 +63,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             "run tests/engine in a pytest of its own: TensorFlow and windows do not share a process"
         )
+    # First those with a window of their own: the one that the others share opens once.
+    items.sort(key=_shares_a_window)
     for item in items:
         if _WINDOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.gui)
         if no_display and "gui" in item.keywords and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason="needs a display: make test, or xvfb-run -a"))
+
+
+def _shares_a_window(item: pytest.Item) -> bool:
+    names = getattr(item, "fixturenames", ())
+    return "shared_desk" in names or ("desk" in names and item.get_closest_marker("own_window") is None)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +90,27 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture(scope="session")
+def shared_window() -> Iterator[Any]:
+    """The napari window with our dock that window tests use one after the other; it opens with the first of them."""
+    from shared_window import Shared
+
+    shared = Shared()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def _shared_window_closed(shared_window: Any) -> None:
+    shared_window.close()
+
+
+@pytest.fixture
+def make_napari_viewer(_shared_window_closed: None, make_napari_viewer: Any) -> Any:
+    """As napari's: there is one napari window at a time."""
+    return make_napari_viewer
+
+
 @pytest.fixture(autouse=True)
 def _no_window_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a window test that leaves a visible window or one of our widgets without a parent."""
@@ -92,11 +121,13 @@ def _no_window_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         pytest.fail("TensorFlow was imported into the process with the window; such a test belongs into tests/engine")
     from qtpy.QtWidgets import QApplication
 
+    shared = request.getfixturevalue("shared_window")
     before = {id(w) for w in QApplication.topLevelWidgets()} if QApplication.instance() else set()
     yield
     application = QApplication.instance()
     if application is None:
         return
+    before |= shared.windows
     leaked = _leaked(application, before)
     # pytest-qt closes what a test handed to it, but Qt deletes it only when the event loop runs.
     for _ in range(20):

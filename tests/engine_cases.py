@@ -22,6 +22,7 @@ class FakeContext:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.messages: list[str] = []
+        self.expected: list[float] = []
         self.looks = 0
         self.stop_after = stop_after
         self.cancelled = threading.Event()
@@ -29,6 +30,9 @@ class FakeContext:
     def progress(self, fraction: float | None, message: str) -> None:
         self.check_cancel()
         self.messages.append(message)
+
+    def expect(self, seconds: float, message: str) -> None:
+        self.expected.append(seconds)
 
     def check_cancel(self) -> None:
         self.looks += 1

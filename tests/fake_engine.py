@@ -10,7 +10,10 @@ change it between two runs):
     {"print": true}    writes to stdout                    {"error": "ModelError"}  that error, by name
     {"late": true}     answers an old request as well      {"missing": true}  hello says TensorFlow is not installed
     {"memory": 200}    holds so many MB until it ends
-    {"warnings": [..]} says them with a prediction
+    {"warnings": [..]} says them with a prediction or a map
+    {"check_seconds": 99}  a check is said to take so long       {"badge": "no"}   what a check finds
+    {"expected": 42}       a map is said to take so long, at its beginning
+    {"at_lps": [x, y, z]}  the map is 1 at this place of the patient and 0 elsewhere
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from napari_medcnn import errors
+from napari_medcnn.core.saliency import METHODS, Check, Curve, Randomised
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.errors import MissingExtraError, ModelError
 from napari_medcnn.worker.arrays import open_array
@@ -155,6 +159,58 @@ def predict(body: dict[str, Any], context: Context) -> dict[str, Any]:
     return {**out, "scores": {name: 0.9} if found.any() else {}}
 
 
+def explain(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Give a map: 1 in the region, or where it is ordered, else a ramp over the columns; `signed` methods get both."""
+    if "expected" in orders(body):
+        context.expect(float(orders(body)["expected"]), "Counting")
+    obey(body, context)
+    spec, told, options = spec_of(body), orders(body), body.get("options", {})
+    volume = volume_from_meta(open_array(ArrayRef.from_json(body["volume"])), body["meta"])
+    made = open_array(ArrayRef.from_json(body["map"]), "r+")
+    if "at_lps" in told:
+        index = np.rint(volume.geometry.lps_to_index(np.array(told["at_lps"], float))).astype(int)
+        made[...] = 0
+        made[tuple(index)] = 1
+    elif "region" in body:
+        made[...] = open_array(ArrayRef.from_json(body["region"]))
+    else:
+        made[...] = np.linspace(-1 if METHODS[options["method"]].signed else 0, 1, made.shape[-1], dtype=np.float32)
+    names = [spec.labels.name_of(i) for i in spec.decision.ids] if spec else ["Class 1"]
+    return {
+        "method": options["method"],
+        "target": options.get("target") or names[0],
+        "layer": options.get("layer") or ("conv_2" if METHODS[options["method"]].needs == "layer" else ""),
+        "score": 2.5,
+        "layers": ["conv_1", "conv_2"],
+        "facts": {"seed": options.get("seed", 0)},
+        "check_seconds": told.get("check_seconds", 99.0),
+        "pace": {"answer": 0.5, "gradient": 1.5, "start": 2.0},
+        "warnings": list(told.get("warnings", [])),
+        "device": "cpu",
+        "seconds": {"load": 0.0, "forward": 0.0, "rest": 0.0},
+        "versions": VERSIONS,
+    }
+
+
+def check_map(body: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Check a map; its words tell a test what arrived."""
+    obey(body, context)
+    made = open_array(ArrayRef.from_json(body["map"]))
+    drawn = open_array(ArrayRef.from_json(body["reference"])) if "reference" in body else None
+    share = (0.0, 0.5, 1.0)
+    found = Check(
+        badge=orders(body).get("badge", "depends on the model"),
+        words=f"map {float(made.max()):g}, layer {body['layer']}, mask {'none' if drawn is None else int(drawn.sum())}",
+        cascade=(Randomised("conv_2", 0.4, 0.3), Randomised("conv_1", 0.1, 0.05)),
+        insertion=Curve(share, (0.0, 0.9, 1.0), (0.0, 0.5, 1.0), 0.7, 0.5),
+        deletion=Curve(share, (1.0, 0.1, 0.0), (1.0, 0.5, 0.0), 0.3, 0.5),
+        energy=None if drawn is None else 0.5,
+        prevalence=None if drawn is None else 0.1,
+        seconds=0.1,
+    )
+    return {"check": found.to_json(), "versions": VERSIONS}
+
+
 def warm(body: dict[str, Any], context: Context) -> dict[str, Any]:
     obey(body, context)
     return {"model": str(body.get("model", ""))}
@@ -195,6 +251,8 @@ HANDLERS = {
     "forget": lambda body, context: {},
     "try_out": try_out,
     "predict": predict,
+    "explain": explain,
+    "check_map": check_map,
 }
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ _AGREED = {
     "duplicates": Consent(duplicates="first"),
     "damaged": Consent(damaged=True),
     "complex_part": Consent(complex_part="magnitude"),
+    "unnumbered": Consent(unnumbered=True),
 }
 
 

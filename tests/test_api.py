@@ -17,7 +17,7 @@ from dicom_files import write_series
 from napari_medcnn import api
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import ConsentNeededError, InputError, MissingExtraError, ModelError, UnsupportedError
+from napari_medcnn.errors import ConsentNeededError, InputError, MissingExtraError, ModelError
 from napari_medcnn.worker.client import Engine
 from tiny_packages import bright_xyz, classifier, keras_file, nifti, nifti_mask, package, segmenter
 
@@ -138,9 +138,15 @@ def test_models_are_cards(tmp_path: Path, model: Path) -> None:
     assert "tiny-mask" in [card["name"] for card in cards]
 
 
-def test_explain_says_that_it_does_not_exist_yet() -> None:
-    with pytest.raises(UnsupportedError, match="explain"):
-        mc.explain("scan.nii.gz", model="m")
+def test_explain(tmp_path: Path, model: Path) -> None:
+    scan = nifti(tmp_path / "scan.nii.gz")
+    made = mc.explain(scan, model, method="gradient", check=True)
+    assert isinstance(made, api.MapResult) and made.badge == "depends on the model"
+    assert made.volume is not None and made.values.shape == made.volume.geometry.shape
+    for name in ("m.nii.gz", "m.png", "m.html"):
+        assert mc.save(made, tmp_path / name).is_file()
+    with pytest.raises(InputError, match="unknown option stepz"):
+        mc.explain(scan, model, stepz=3)
 
 
 def test_attach_without_the_window_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

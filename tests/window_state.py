@@ -84,13 +84,26 @@ def as_ours(name: str) -> str:
 
 
 class Presses:
-    """Counts what our actions are asked to do, and lets none of them do it."""
+    """Counts what our actions are asked to do, and lets none of them do it until `end`.
+
+    The window is looked at once after each press and compared with the look before, so that nothing which changes
+    between two presses is missed either. Who changes something himself looks again.
+    """
 
     def __init__(self, desk: Any) -> None:
         self.desk, self.called = desk, []
+        self._layers: Any = None
+        self._seen: dict[str, Any] = {}
+        self._own = dict(desk.dock.keymap._actions)
         for row in KEYS:
             desk.dock.keymap._actions[row.action] = self._action(row.action)
             desk.dock.keymap._actions[f"release_{row.action}"] = lambda: None
+
+    def end(self) -> None:
+        """Let the actions act again, and hold nothing of the window: pytest keeps what a test was given."""
+        self.desk.dock.keymap._actions.clear()
+        self.desk.dock.keymap._actions.update(self._own)
+        self.__dict__.clear()
 
     def _action(self, name: str) -> Any:
         return lambda *arguments: self.called.append((name, *arguments))
@@ -101,9 +114,14 @@ class Presses:
         row = next((k for k in KEYS if k.key and k.key == as_ours(name) and mode in k.modes), None)
         return [] if row is None else [(row.action, *(() if row.argument is None else (row.argument,)))]
 
-    def press(self, native: Any, name: str, layers: Any = None) -> tuple[list[Any], dict[str, Any]]:
-        """Press a key; return what was asked of us, and what changed all the same."""
-        before = of_window(self.desk, layers)
+    def look(self, layers: Any = None) -> None:
+        """Look at the window as it is now: what changed until here is no key's doing. Ours are seen, or `layers`."""
+        self._layers = layers
+        self._seen = of_window(self.desk, layers)
+
+    def press(self, native: Any, name: str) -> tuple[list[Any], dict[str, Any]]:
+        """Press a key; return what was asked of us, and what changed all the same since the last look."""
         self.called.clear()
         QTest.keyClick(native, *qt_key(name))
-        return list(self.called), changes(before, of_window(self.desk, layers))
+        before, self._seen = self._seen, of_window(self.desk, self._layers)
+        return list(self.called), changes(before, self._seen)

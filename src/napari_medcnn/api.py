@@ -11,22 +11,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.events import Cancel, result_of
-from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.options import ExplainOptions, PredictOptions
 from napari_medcnn.core.results import Classification, Provenance, Segmentation
+from napari_medcnn.core.saliency import CAUTION, SaliencyMap
 from napari_medcnn.core.spec import ModelSpec
 from napari_medcnn.core.volume import LabelMap, Volume
-from napari_medcnn.errors import InputError, MissingExtraError, ModelError, UnsupportedError
+from napari_medcnn.errors import InputError, MissingExtraError, ModelError
 from napari_medcnn.evaluation.report import Report
 from napari_medcnn.imaging.channels import combine
 from napari_medcnn.io.commands import find_command
+from napari_medcnn.io.map_pictures import largest
 from napari_medcnn.io.packages import package_from_keras
-from napari_medcnn.io.read import read_volume
+from napari_medcnn.io.read import read_labels, read_volume
 from napari_medcnn.verbs import command_model, engines
 from napari_medcnn.verbs import evaluate as evaluate_verb
+from napari_medcnn.verbs import explain as explain_verb
 from napari_medcnn.verbs import models as models_verb
 from napari_medcnn.verbs import open as open_verb
 from napari_medcnn.verbs import predict as predict_verb
@@ -35,12 +38,13 @@ from napari_medcnn.verbs.doctor import install
 from napari_medcnn.worker.client import Engine
 
 __all__ = [
-    "ClassResult", "Consent", "MaskResult",
+    "ClassResult", "Consent", "MapResult", "MaskResult",
     "attach", "evaluate", "explain", "models", "predict", "read", "save",
 ]  # fmt: skip
 
 
 Scan = Volume | LabelMap | str | Path
+AnyOptions = TypeVar("AnyOptions", PredictOptions, ExplainOptions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,18 @@ class ClassResult(Classification):
 
     def show(self, viewer: Any) -> None:
         """Add the scan to a napari viewer; the class scores stand in its status bar."""
+        _show(viewer, self.volume, self)
+
+
+@dataclass(frozen=True, eq=False)
+class MapResult(SaliencyMap):
+    """A saliency map with its scan and mask, so that it can be shown and drawn."""
+
+    volume: Volume | None = None
+    mask: LabelMap | None = None
+
+    def show(self, viewer: Any) -> None:
+        """Add the scan, and the map over it, to a napari viewer."""
         _show(viewer, self.volume, self)
 
 
@@ -164,15 +180,58 @@ def predict(
     return kind(**{f.name: getattr(result, f.name) for f in fields(result)}, volume=scan)
 
 
-def explain(*args: Any, **kwargs: Any) -> Any:
-    """Say why a model gave its answer: not in this version, and therefore an error that says so.
+def explain(
+    volume: Scan | Sequence[Scan],
+    model: Any,
+    *,
+    mask: LabelMap | str | Path | None = None,
+    check: bool | LabelMap | str | Path = False,
+    code: Sequence[str] = (),
+    spec: ModelSpec | None = None,
+    **changes: Any,
+) -> MapResult:
+    """Say what moved a model's score on a scan: a map on the scan's own grid. It is never the outline of a lesion.
+
+    Parameters
+    ----------
+    volume, model, code, spec
+        As in `predict`; a program of yours is asked by ``method="occlusion"`` only, and runs once for each patch.
+    mask
+        The score of the target class is summed over this mask; with ``voxel=(z, y, x)`` over the connected piece of
+        it that holds the voxel.  None: the whole case, or of a segmenter the voxels it gives the class itself.
+    check
+        True: find out whether the map depends on what the model learned (docs/saliency.md), ``.check`` of the result.
+        A mask that a person drew: compare the map with it as well.
+    changes
+        Fields of `ExplainOptions` as keywords (``method="occlusion"``, ``target="pneumonia"``), and ``options=``, one
+        whole, which they change.
+
+    Returns
+    -------
+    MapResult
+        ``.values`` float32 (z, y, x), raw; ``.show(viewer)`` adds it to napari; ``mc.save`` writes .nii.gz, .png or
+        .html.
 
     Raises
     ------
+    InputError
+        The scan does not suit the model, the class is unknown, the voxel lies outside, the mask is empty.
     UnsupportedError
-        Always.
+        The network has not what the method needs; the message names one that works.
+    ModelError, EngineError
+        As `predict`.
     """
-    raise UnsupportedError("explain: this version of napari-medcnn has no saliency maps yet; predict works.")
+    chosen = _changed("explain", changes.pop("options", None) or ExplainOptions(), changes)
+    drawn, truth = _mask(mask), None if isinstance(check, bool) else _mask(check)
+    with ExitStack() as stack:
+        program = isinstance(model, str) and find_command(model) is not None  # the verb says what works instead
+        package = model if program else predict_verb.open_model(_package(model, spec, stack))
+        scan = _scans(volume, () if program else package.spec.preparation.channel_names)
+        request = explain_verb.ExplainRequest(scan, package, chosen, drawn, tuple(code))
+        made: SaliencyMap = result_of(explain_verb.run(request, Cancel(), _engine()))
+        if check is not False:
+            made = result_of(explain_verb.check(request, made, truth, Cancel(), _engine()))
+    return MapResult(**{f.name: getattr(made, f.name) for f in fields(SaliencyMap)}, volume=scan, mask=drawn)
 
 
 def evaluate(
@@ -248,11 +307,19 @@ def _scan(given: Scan) -> Volume:
 
 
 def _options(options: PredictOptions | None, changes: dict[str, Any]) -> PredictOptions:
-    known = {f.name: getattr(options or PredictOptions(), f.name) for f in fields(PredictOptions)}
+    return _changed("predict", options or PredictOptions(), changes)
+
+
+def _changed(verb: str, options: AnyOptions, changes: dict[str, Any]) -> AnyOptions:
+    known = [f.name for f in fields(options)]
     unknown = sorted(set(changes) - set(known))
     if unknown:
-        raise InputError(f"predict: unknown option {', '.join(unknown)}; expected {', '.join(known)}")
-    return PredictOptions(**{**known, **changes})
+        raise InputError(f"{verb}: unknown option {', '.join(unknown)}; expected {', '.join(known)}")
+    return replace(options, **changes)
+
+
+def _mask(given: LabelMap | str | Path | None) -> LabelMap | None:
+    return given if given is None or isinstance(given, LabelMap) else read_labels(Path(given))
 
 
 def _package(model: Any, spec: ModelSpec | None, stack: ExitStack) -> Path | str:
@@ -275,14 +342,15 @@ def _package(model: Any, spec: ModelSpec | None, stack: ExitStack) -> Path | str
     return Path(package_from_keras(weights, spec, folder / "package"))
 
 
-def _show(viewer: Any, volume: Volume | None, result: Segmentation | Classification) -> None:
-    """Add a scan and what a model said of it; the mask is protected and named as one from the dock."""
-    from napari_medcnn.io.layerdata import mask_layer, scan_layers
+def _show(viewer: Any, volume: Volume | None, result: Segmentation | Classification | SaliencyMap) -> None:
+    """Add a scan and what a model said of it; a mask is protected and named as one from the dock."""
+    from napari_medcnn.io.layerdata import map_layer, mask_layer, scan_layers
 
     try:
         from qtpy.QtCore import QCoreApplication
 
-        from napari_medcnn.widgets.layers import Layers
+        from napari_medcnn.widgets.layers import WHY, Layers
+        from napari_medcnn.widgets.why.colours import choices, colormap
     except ImportError as error:
         raise MissingExtraError(
             f"show needs {error.name or 'napari and Qt'}. Install with: {install('pyqt5')}"
@@ -297,6 +365,14 @@ def _show(viewer: Any, volume: Volume | None, result: Segmentation | Classificat
         layers.add_scan(scan_layers(volume))
     if isinstance(result, Segmentation):
         layers.add_mask(mask_layer(result.mask, volume), result.mask.labels)
+    elif isinstance(result, SaliencyMap):
+        low, high, signed = -largest(result) if result.signed else 0.0, largest(result), result.signed
+        scan = volume or Volume(result.values, result.geometry)
+        part = map_layer(result.values, scan, f"Why: {result.target}", limits=(low, high))
+        (layer,) = layers.add_maps(WHY, [part], True)
+        layer.colormap = colormap(choices(signed)[0], signed)
+        layer.blending, layer.opacity = "translucent", 1.0 if result.badge == "depends on the model" else 0.5
+        say(f"{CAUTION} {'' if result.check is None else result.check.words}")
     else:
         say(", ".join(f"{name} {p:.3f}" for name, p in result.probabilities.items()))
 

@@ -36,7 +36,8 @@ class ConsentNeededError(InputError):
     message
         What is wrong and what agreeing would do.
     asks
-        The field of `core.consent.Consent` that opens it: "resample", "duplicates", "damaged", "large", "complex_part".
+        The field of `core.consent.Consent` that opens it: "resample", "duplicates", "damaged", "large", "complex_part",
+        "unnumbered".
     """
 
     def __init__(self, message: str, asks: str) -> None:
@@ -46,6 +47,10 @@ class ConsentNeededError(InputError):
 
 class SaveError(MedcnnError):
     """A file could not be written, or what was written does not read back equal; the old file is intact."""
+
+
+class ChangedOnDiskError(SaveError):
+    """Another program wrote to the file since it was opened; it is not written over unasked."""
 
 
 class ModelError(MedcnnError):
@@ -62,6 +67,10 @@ class MissingExtraError(MedcnnError):
 
 class ProjectError(MedcnnError):
     """An annotation project, journal or dataset table is missing, damaged, locked or inconsistent."""
+
+
+class MaskHeldError(ProjectError):
+    """Another window has the mask open; it can be looked at, saved elsewhere, or taken over once somebody was asked."""
 
 
 class Cancelled(MedcnnError):  # noqa: N818 - a state, not a fault

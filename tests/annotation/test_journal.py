@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -280,6 +281,57 @@ def test_a_full_disk_is_named_and_no_stroke_is_lost(tmp_path: Path, room: int) -
     found = find_recoverable(tmp_path)
     assert [f.steps for f in found] == [30]
     assert np.array_equal(found[0].restore().array, array)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
+@pytest.mark.parametrize("removed", ["file", "folder"])
+def test_a_journal_that_somebody_removes_comes_back_whole(tmp_path: Path, removed: str) -> None:
+    """A program that tidies up takes the file, or the folder, while strokes come in (row 37)."""
+    folder, base = tmp_path / "recovery", mask()
+    array = np.array(base.array)
+    journal = Journal.create(folder, base, JournalInfo("x"))
+    for number, step in enumerate(steps(array, 9)):
+        if number in (4, 7):
+            journal.flush()
+            for path in folder.iterdir() if removed == "folder" else [journal.path]:
+                path.unlink()
+            if removed == "folder":
+                folder.rmdir()
+        journal.append(step)
+    journal.flush()
+    assert find_recoverable(folder) == []  # it lives: its lock is there, too
+    journal.close(saved=False)
+    (found,) = find_recoverable(folder)
+    assert found.steps == 9
+    np.testing.assert_array_equal(found.restore().array, array)
+
+
+def test_a_drive_that_is_lost_is_said_and_strokes_go_on_when_it_is_back(tmp_path: Path) -> None:
+    """The folder cannot be made again for a while (rows 35 and 37): strokes stay in memory meanwhile."""
+    folder, base = tmp_path / "drive" / "recovery", mask()
+    array = np.array(base.array)
+    todo = steps(array, 6)
+    journal = Journal.create(folder, base, JournalInfo("x"))
+    journal.append(todo[0])
+    journal.flush()
+    (tmp_path / "drive").rename(tmp_path / "unplugged")
+    (tmp_path / "drive").write_text("nothing is mounted here")
+    for step in todo[1:4]:
+        with contextlib.suppress(SaveError):
+            journal.append(step)
+    with pytest.raises(SaveError, match="kept in memory"):
+        journal.flush()
+    (tmp_path / "drive").unlink()
+    (tmp_path / "unplugged").rename(tmp_path / "drive")
+    for step in todo[4:]:
+        with contextlib.suppress(SaveError):
+            journal.append(step)
+    journal.flush()
+    assert (journal.error, journal.waiting) == ("", 0)
+    journal.close(saved=False)
+    (found,) = find_recoverable(folder)
+    assert found.steps == 6
+    np.testing.assert_array_equal(found.restore().array, array)
 
 
 def test_fsync_at_most_every_two_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,3 +147,24 @@ def test_a_skipped_file_is_named_once(tmp_path: Path, medcnn) -> None:
     (tmp_path / "in" / "empty.dcm").write_bytes(b"")
     ran = medcnn("info", tmp_path / "in")
     assert ran.err.count("empty.dcm") == 1 and "the file is empty" in ran.err
+
+
+def test_a_mask_becomes_a_dicom_segmentation_without_the_patient(tmp_path: Path, medcnn) -> None:
+    write_series(tmp_path / "ct", VOXELS, tags=WHO)
+    medcnn("convert", tmp_path / "ct", tmp_path / "scan.nii.gz")
+    scan = nibabel.load(tmp_path / "scan.nii.gz")
+    truth = (np.asarray(scan.dataobj) > 500).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(truth, scan.affine), tmp_path / "mask.nii.gz")
+    assert medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.dcm").code == 1  # it does not say on which series
+    ran = medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.dcm", "--on", tmp_path / "ct", "--label-map")
+    assert ran.code == 0 and "painted last stays" in ran.err
+    data = pydicom.dcmread(tmp_path / "m.dcm")
+    heights = [float(g.PlanePositionSequence[0].ImagePositionPatient[2]) for g in data.PerFrameFunctionalGroupsSequence]
+    np.testing.assert_array_equal(data.pixel_array[np.argsort(heights)], VOXELS > 500)
+    record = (tmp_path / "m.provenance.json").read_text()
+    clean((tmp_path / "m.dcm").read_bytes().decode("latin-1"), record)
+    ran = medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.dcm", "--on", tmp_path / "ct", "--identified")
+    assert ran.code == 0 and pydicom.dcmread(tmp_path / "m.dcm").PatientID == "MRN-4711"
+    clean(ran.out, ran.err)
+    refused = medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.nii.gz", "--identified")
+    assert refused.code == 1 and "ends in .dcm" in refused.err

@@ -52,7 +52,7 @@ def test_values_that_are_no_numbers_do_not_count_and_complex_ones_by_their_size(
     assert np.isnan(means[0]) and means[1] == 6.0
     wave = Volume(np.full((2, 3, 4, 5), 3 + 4j), GRID, "tzyx")
     curve = curves.voxel_curve(wave, (0, 0, 0), "")
-    assert curve is not None and curve.y.tolist() == [5.0, 5.0] and curve.y_label == "value"
+    assert curve is not None and curve.y.tolist() == [5.0, 5.0] and curve.y_label == "as stored"
 
 
 def test_only_several_steps_of_one_value_have_a_curve() -> None:

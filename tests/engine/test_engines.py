@@ -13,9 +13,10 @@ import pytest
 from scipy import special
 
 import onnx_files
-from engine_cases import outputs, run, spec_3d
+from engine_cases import FakeContext, outputs, run, spec_3d
+from napari_medcnn.core.explain_time import patches
 from napari_medcnn.core.geometry import Geometry
-from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.options import ExplainOptions, PredictOptions
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.engine import parity
 from napari_medcnn.engine.backends import finish, openvino_engine
@@ -24,6 +25,7 @@ from napari_medcnn.engine.models import ModelCache
 from napari_medcnn.engine.networks import unet
 from napari_medcnn.engine.parity import Verdicts, compare
 from napari_medcnn.engine.runtime import Runtime, load_runtime
+from napari_medcnn.engine.saliency.asking import Scan, ask, prepare_scan
 from napari_medcnn.errors import InputError, ModelError
 from napari_medcnn.io.packages import read_package, write_package
 
@@ -120,6 +122,37 @@ def test_openvino_gives_what_keras_gives(cache, keras_package: Path) -> None:
         assert one.shape == other.shape and np.abs(one - other).max() < 1e-4
     assert ours.fixed_shape == theirs.fixed_shape == (None, None, None)
     assert ours.engine.startswith("OpenVINO 20") and theirs.engine.startswith("Keras 3.")
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_occlusion_is_the_drop_of_the_references_score(cache, tmp_path: Path, engine: str) -> None:
+    """What if this were gone, without Keras: the oracle is onnx's own evaluator, shown each blanked window."""
+    package = onnx_files.package(tmp_path)
+    loaded = cache.get(body(package, engine=engine), "cpu:0")
+    noise = np.random.default_rng(3).standard_normal((16, 24, 24)).astype(np.float32)
+    region = np.zeros(noise.shape, bool)
+    region[4:8, 10:16, 12:20] = True
+    options = ExplainOptions("occlusion", "grey", patch_mm=12.0, stride_mm=12.0, baseline="black")
+    scan = Scan(Volume(noise, Geometry(noise.shape, (1.0, 1.0, 1.0)), modality="MR"), region, options, FakeContext())
+    asked, _ = ask(loaded, prepare_scan(loaded, scan), scan, loaded.spec.tile, 2)
+    made = asked.saliency()
+    (view,) = asked.views.views
+    channel = [loaded.spec.labels.name_of(i) for i in loaded.spec.decision.ids].index("grey")
+
+    def score(data: np.ndarray) -> float:
+        window = np.moveaxis(asked.views.cut(data, view)[None], -1, 1)
+        raw = np.moveaxis(onnx_files.reference(package / "weights.onnx", window), 1, -1)
+        return float((raw[0, ..., channel] * view.weights).sum())
+
+    base, boxes = score(asked.data), list(patches(asked.views.box(), (1.0, 1.0, 1.0), False, options).boxes())
+    count, expected = np.zeros(made.shape), np.zeros(made.shape)
+    for box in boxes:
+        gone = asked.data.copy()
+        gone[box] = asked.data.min()
+        expected[box] += base - score(gone)
+        count[box] += 1
+    assert len(boxes) == 8 and np.abs(expected).max() > 1
+    np.testing.assert_allclose(made, expected / count, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("size", [None, (16, 24, 24)], ids=["any size", "one size"])

@@ -49,7 +49,8 @@ def test_equals_a_direct_call_of_the_network(network_3d: keras.Model, scan: Volu
     means = {n: expected[..., i][out.labels == i].mean() for i, n in enumerate(names)}
     assert result["scores"] == pytest.approx(means, abs=1e-4)
     assert result["device"] == "CPU"
-    assert set(result["seconds"]) == {"load", "forward", "rest"}
+    assert set(result["seconds"]) == {"load", "forward", "rest", "window", "start"}
+    assert 0 < result["seconds"]["window"] <= result["seconds"]["forward"]
     assert result["warnings"] == []
 
 

@@ -97,7 +97,8 @@ def test_without_root_the_one_line_for_system_libraries_is_printed(tmp_path: Pat
 
 def leak_run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
     pytester.makeconftest((REPOSITORY / "tests" / "conftest.py").read_text())
-    (pytester.path / "cases.py").write_text((REPOSITORY / "tests" / "cases.py").read_text())
+    for helper in ("cases.py", "shared_window.py", "window_facts.py"):
+        (pytester.path / helper).write_text((REPOSITORY / "tests" / helper).read_text())
     pytester.makepyprojecttoml('[tool.pytest.ini_options]\npythonpath = ["."]\nmarkers = ["gui: window"]\n')
     pytester.makepyfile(f"from qtpy.QtWidgets import QWidget\ndef test_it(qtbot):\n    {body}\n")
     return pytester.runpytest_subprocess("-q", "-p", "no:warnings")

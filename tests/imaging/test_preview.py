@@ -33,7 +33,7 @@ def test_means_of_blocks_and_of_what_is_left_at_the_end():
     volume = np.arange(2 * 3 * 5, dtype=np.int16).reshape(2, 3, 5)
     preview = made(volume, (5.0, 1.0, 1.0), (10.0, 20.0, 30.0), side=2, largest=3)
     assert preview.blocks == (1, 3, 2), "slices of 5 mm stay while pixels of 1 mm are merged"
-    # by hand: rows 0-2 of columns 0-1, of 2-3, then of 4
+    # by hand: the first three lines of columns 0-1, of 2-3, then of 4
     np.testing.assert_allclose(values(preview)[:, 0], [[5.5, 7.5, 9], [20.5, 22.5, 24]], atol=1e-3)
     assert preview.spacing == (5.0, 3.0, 2.0)
     assert preview.translate == (10.0, 21.0, 30.5)

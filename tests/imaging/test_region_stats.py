@@ -70,7 +70,7 @@ def test_statistics_are_those_of_itk(name: str) -> None:
 
 
 def test_centres_inside_count_and_no_others() -> None:
-    """Drawn by hand: half axes of 2 columns and 1 row around (row 5, column 5)."""
+    """Drawn by hand: half axes of 2 columns and 1 row around (5, 5)."""
     cross = drawn(Measure(ELLIPSE, ((0, 4, 3), (0, 6, 7)), 0), (1, 11, 11))[0]
     wanted = np.zeros((11, 11), np.uint8)
     wanted[5, 3:8] = 1

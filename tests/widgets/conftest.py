@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QThreadPool
 from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_medcnn.widgets.demo_window import settle, wait_until
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 NONE = Qt.KeyboardModifier.NoModifier
@@ -30,6 +32,7 @@ class Answers:
     entry: Any = None
     unsaved_answer: str = "discard"
     yes: bool = True
+    own_colour: Any = None
     picture_wish: Any = None
     film_wish: Any = None
     share_wish: Any = None
@@ -72,6 +75,10 @@ class Answers:
         self.asked.append(f"unsaved {what}")
         return self.unsaved_answer
 
+    def colour(self, name: str, now: Any) -> Any:
+        self.asked.append(f"colour {name}")
+        return self.own_colour
+
     def sure(self, question: str) -> bool:
         self.asked.append(question)
         return self.yes
@@ -80,12 +87,52 @@ class Answers:
 class Desk:
     """A window with the dock, and hands to use it."""
 
+    SIZE = (1200, 760)
+    PRESS = QEvent.Type.MouseButtonPress
+
     def __init__(self, viewer: Any, dock: Any, orders: Path) -> None:
         self.viewer, self.dock, self._orders = viewer, dock, orders
         raw = getattr(viewer, "__wrapped__", viewer)
         self.qt_window = raw.window._qt_window
         self.canvas = raw.window._qt_viewer.canvas
         self.native = self.canvas.native
+        self._pressed: dict[tuple[Any, Any], Any] = {}
+
+    def begin(self) -> None:
+        """Wait until the dock is ready to work."""
+        self.qt_window.resize(*self.SIZE)
+        self.until(lambda: self.dock.link.engine.state == "ready", 60)
+        self.until(lambda: not self.dock.tasks.names() and not len(self.viewer.layers))
+
+    def end(self) -> None:
+        """Close the dock and its engine, and hold nothing any more: the viewer must be free to go."""
+        wait_until(lambda tasks=self.dock.tasks: not tasks.names(), 10)  # their threads would hold the window
+        settle(0.25)  # what waits for rest has it; Qt holds who listened to a task until its loop deletes it
+        self.dock.shut_down()
+        self.dock.link.engine.close()
+        QThreadPool.globalInstance().waitForDone(5000)  # work that was dropped is inside a step a moment longer
+        QApplication.processEvents()  # and says so
+        self.__dict__.clear()  # pytest keeps what a test was given
+
+    def used_once(self) -> None:
+        """Make all that a dock makes once: a scan, a result with its mask, the strip, the further views of 2x2.
+
+        And hear once what is heard from the first measure and the first question on.
+        """
+        self.open("phantom")
+        self.run("tiny-mask")
+        self.dock.why.open()
+        self.dock.reading.measuring.hand.arm("length")
+        self.dock.reading.measuring.hand.disarm()
+        self.dock.reading.strip.show_page("Measures")
+        self.four()
+
+    def let_go(self) -> None:
+        """Release the buttons and the Shift key that a test holds."""
+        for native, button in list(self._pressed):
+            at = self._pressed[native, button]
+            self.mouse(QEvent.Type.MouseButtonRelease, at, button, Qt.MouseButton.NoButton, pane=native)
+        QTest.keyRelease(self.native, Qt.Key.Key_Shift)
 
     def order(self, **what: Any) -> None:
         """Tell the fake engine what goes wrong with the next job."""
@@ -148,7 +195,9 @@ class Desk:
         return " | ".join(self.dock.reading.annotations.words(views.panes[0]))
 
     def on(self, pane: Any = None) -> Any:
-        """Return the canvas of a pane: a `Pane`, its name, or None for napari's own."""
+        """Return the canvas of a pane: a `Pane`, its name, None for napari's own, or the canvas itself."""
+        if isinstance(pane, QWidget):
+            return pane
         if pane is None or pane == "main":
             return self.native
         if isinstance(pane, str):
@@ -167,6 +216,10 @@ class Desk:
         self, kind: Any, at: tuple[float, float], button: Any, buttons: Any, modifiers: Any = NONE, pane: Any = None
     ) -> None:
         native, point = self.on(pane), QPointF(*at)
+        if kind == QEvent.Type.MouseButtonPress:
+            self._pressed[native, button] = at
+        elif kind == QEvent.Type.MouseButtonRelease:
+            self._pressed.pop((native, button), None)
         glob = QPointF(native.mapToGlobal(point.toPoint()))
         QApplication.sendEvent(native, QMouseEvent(kind, point, glob, button, buttons, modifiers))
 
@@ -243,49 +296,94 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def orders_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("orders") / "orders.json"
+
+
 @pytest.fixture
-def orders(tmp_path: Path) -> Path:
-    return tmp_path / "orders.json"
+def orders(orders_file: Path) -> Iterator[Path]:
+    """The file that tells the fake engine what goes wrong; nothing at the start of a test."""
+    yield orders_file
+    orders_file.unlink(missing_ok=True)
+
+
+def dock_in(viewer: Any, launch: Any, orders: Path) -> Desk:
+    """Put a dock into a napari window."""
+    from napari_medcnn.widgets import dock as dock_module
+
+    dock = dock_module.MedcnnDock(viewer, launch)
+    dock.dialogs = dock.correcting._dialogs = dock.running.managing.dialogs = Answers()
+    viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
+    return Desk(viewer, dock, orders)
 
 
 @pytest.fixture
 def desk_of(make_napari_viewer_proxy, orders) -> Iterator[Callable[[Any], Desk]]:
     """Open a window with a dock whose engine is started in a given way, None for the real one."""
-    from napari_medcnn.widgets import dock as dock_module
-
     desks = []
 
     def make(launch: Any) -> Desk:
-        viewer = make_napari_viewer_proxy(show=True)
-        dock = dock_module.MedcnnDock(viewer, launch)
-        dock.dialogs = dock.correcting._dialogs = dock.running.managing.dialogs = Answers()
-        viewer.window.add_dock_widget(dock, name="MedCNN", area="right")
-        desk = Desk(viewer, dock, orders)
+        desk = dock_in(make_napari_viewer_proxy(show=True), launch, orders)
         desks.append(desk)
-        desk.qt_window.resize(1200, 760)
-        desk.until(lambda: dock.link.engine.state == "ready", 60)
-        desk.until(lambda: not dock.tasks.names() and not len(viewer.layers))
+        desk.begin()
         return desk
 
     yield make
     for desk in desks:
-        if "3D preview" in desk.dock.tasks.names():  # its thread would hold the window a moment longer
-            desk.until(lambda tasks=desk.dock.tasks: "3D preview" not in tasks.names(), 60)
-        desk.dock.shut_down()
-        desk.dock.link.engine.close()
-        desk.__dict__.clear()  # pytest keeps what a test was given; the viewer must be free to go
+        desk.end()
 
 
 @pytest.fixture
-def make_desk(desk_of, model_folder, orders, monkeypatch) -> Callable[[], Desk]:
-    import fake_engine
+def our_models(model_folder, monkeypatch) -> None:
+    """The tiny models are the user's own."""
     from napari_medcnn.widgets import dock as dock_module
     from napari_medcnn.widgets.engine_link import Preferences
 
     monkeypatch.setattr(dock_module, "read_preferences", lambda: Preferences(model_folder=str(model_folder)))
+
+
+@pytest.fixture
+def make_desk(desk_of, our_models, orders) -> Callable[[], Desk]:
+    """Open new windows."""
+    import fake_engine
+
     return lambda: desk_of(fake_engine.launch(orders))
 
 
 @pytest.fixture
-def desk(make_desk) -> Desk:
+def fresh(make_desk) -> Desk:
+    """A window of its own, for what a window does only once and for what is closed or broken on purpose."""
     return make_desk()
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest) -> Desk:
+    """The window that tests use one after the other; one of its own for what is marked ``own_window``."""
+    own = request.node.get_closest_marker("own_window") is not None
+    return request.getfixturevalue("fresh" if own else "shared_desk")
+
+
+@pytest.fixture
+def shared_desk(request: pytest.FixtureRequest, shared_window, our_models, orders) -> Iterator[Desk]:
+    """The window that tests use one after the other; each finds it as new (`shared_window.py`)."""
+    import fake_engine
+
+    def make(viewer: Any) -> Desk:
+        desk = dock_in(viewer, fake_engine.launch(orders), orders)
+        desk.begin()
+        return desk
+
+    yield shared_window.desk(make)
+    report = getattr(request.node, "rep_call", None)
+    shared_window.take_back(request.node.nodeid, checked=report is not None and report.passed)
+
+
+@pytest.fixture
+def presses(desk: Desk) -> Iterator[Any]:
+    """Keys that are counted instead of acted on, until the test is over."""
+    from window_state import Presses
+
+    made = Presses(desk)
+    yield made
+    made.end()

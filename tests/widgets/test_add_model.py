@@ -16,6 +16,8 @@ from napari_medcnn.verbs.model_answers import draft_answers
 from napari_medcnn.widgets.add_model_form import AddModelForm, number, sizes
 from tiny_packages import package, segmenter
 
+pytestmark = [pytest.mark.gui, pytest.mark.own_window]  # it adds models
+
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

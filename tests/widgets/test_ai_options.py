@@ -16,7 +16,7 @@ from napari_medcnn.widgets.open_scans import guess
 from napari_medcnn.widgets.region import box_around
 from tiny_packages import AFFINE, bright_xyz, nifti, package, segmenter
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.own_window]  # it adds models, and folds options
 
 
 @pytest.fixture

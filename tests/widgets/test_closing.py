@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QDockWidget, QLabel, QPushButton
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.own_window]
 
 
 def dock_of(desk) -> QDockWidget:
@@ -33,6 +33,7 @@ def painted(desk) -> np.ndarray:
 
 
 def test_cancel_puts_the_dock_back_with_everything_in_it(desk) -> None:
+    """Row 43: the question before unsaved work is left."""
     drawn = painted(desk)
     desk.dock.dialogs.unsaved_answer = "cancel"
     press_x(desk)

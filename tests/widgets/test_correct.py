@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
 
 pytestmark = pytest.mark.gui
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -137,14 +138,21 @@ def test_locked_class_keeps_its_voxels(bench) -> None:
 
 
 def test_fill_is_one_step(bench) -> None:
+    z = int(bench.viewer.dims.current_step[0])
+    ring = np.ones((1, 12, 12), np.uint8)
+    ring[:, 1:-1, 1:-1] = 0
+    middle = bench.viewer.layers[0].data.shape[1] // 2
+    box = np.s_[z : z + 1, middle - 6 : middle + 6, middle - 6 : middle + 6]
+    bench.dock.strokes.change("Test", box, ring)
     x, y = bench.centre()
     bench.key(Qt.Key.Key_F)
     bench.drag((x, y), (x, y), steps=1)
-    z = int(bench.viewer.dims.current_step[0])
-    assert (bench.dock.layers.mask.data[z] == 1).all() and painted(bench) == 128 * 128
-    assert len(bench.dock.strokes.history.names) == 1
+    bench.until(lambda: not bench.dock.tasks.names())
+    assert (bench.dock.layers.mask.data[box] == 1).all() and painted(bench) == 12 * 12
+    assert bench.dock.strokes.history.names == ("Test", "Fill")
 
 
+@pytest.mark.own_window
 def test_strokes_of_a_killed_session_come_back(bench, make_desk) -> None:
     """What is on disk at the moment of a kill is what a recovery reads: the journal is copied, not closed."""
     import shutil
@@ -165,6 +173,11 @@ def test_strokes_of_a_killed_session_come_back(bench, make_desk) -> None:
     other = make_desk()
     texts = [w.text() for w in other.dock.start.findChildren(type(other.dock.message))]
     assert any(t.startswith("CT phantom: 3 strokes") for t in texts), texts
+    drawn = [
+        w.pixmap().toImage() for w in other.dock.start.findChildren(QLabel) if "What was drawn" in w.accessibleName()
+    ]
+    colours = {picture.pixelColor(x, y).name() for picture in drawn for x in range(64) for y in range(picture.height())}
+    assert len(colours) == 2 and "#000000" in colours, colours  # one class was drawn
     other.dock.recovering.recover(found)
     other.until(lambda: other.dock.layers.mask is not None)
     other.idle()

@@ -67,7 +67,7 @@ def test_kept_curves_go_to_the_clipboard_and_to_a_file(desk, tmp_path: Path) -> 
     assert [number for number, _ in page.plot.curves] == [1, 0]
     desk.click(page.copy)
     rows = [line.split("\t") for line in QApplication.clipboard().text().splitlines()]
-    assert rows[0] == ["t (s)", "voxel 4, 3, 2 (value)", "voxel 1, 1, 1 (value)"]
+    assert rows[0] == ["t (s)", "voxel 4, 3, 2 (as stored)", "voxel 1, 1, 1 (as stored)"]
     assert [[float(cell) for cell in line] for line in rows[1:]] == [
         [2.5 * t, array[t, 2, 3, 4], array[t, 1, 1, 1]] for t in range(5)
     ]

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.widgets.parts import Section
-from window_state import Presses, of_layer
+from window_state import of_layer
 
 pytestmark = pytest.mark.gui
 
@@ -100,7 +100,8 @@ def test_the_drags_that_do_paint_still_do(bench) -> None:
         assert int(np.count_nonzero(mask.data)) == before
 
 
-def test_nothing_paints_in_further_views(bench) -> None:
+def test_nothing_but_the_brush_paints_in_further_views(bench) -> None:
+    """What the brush does there is in `test_painting.py`."""
     mask, panes = bench.dock.layers.mask, bench.four()
     before = mask.data.copy()
     for tool in ("paint", "fill"):
@@ -114,6 +115,8 @@ def test_nothing_paints_in_further_views(bench) -> None:
                 (RIGHT, SHIFT),
                 (MIDDLE, NONE),
             ):
+                if tool == "paint" and pane.is_flat and button == LEFT and held in (NONE, CTRL):
+                    continue
                 zoom = pane.viewer.scene.camera.zoom
                 bench.drag(*across(bench, pane), button, held, steps=3, pane=pane)
                 assert np.array_equal(mask.data, before), (tool, pane.name, button, held)
@@ -227,6 +230,16 @@ def test_the_digits_and_letters_of_napari_do_nothing_on_ours(bench) -> None:
     assert str(mask.mode) == "paint" and mask.selected_label == 1
 
 
+def test_the_status_bar_does_not_tell_the_keys_of_napari_for_ours(bench) -> None:
+    """It tells tools by digits, which choose classes here; a layer of somebody else tells its own."""
+    for tool in ("erase", "pan_zoom", "fill", "paint"):
+        bench.dock.correcting.use_tool(tool)
+        assert bench.viewer.help == "", tool
+    other = bench.viewer.add_labels(np.zeros((3, 4, 5), np.uint8), name="theirs")
+    assert "use <" in bench.viewer.help
+    bench.viewer.layers.remove(other)
+
+
 # ---- rule 1: fields keep their keys ---------------------------------------------------------------------------------
 
 TYPED = (
@@ -241,9 +254,8 @@ def open_sections(dock: Any) -> None:
         section.title.setChecked(True)
 
 
-def test_every_field_list_and_table_keeps_enter_digits_letters_and_backspace(bench) -> None:
+def test_every_field_list_and_table_keeps_enter_digits_letters_and_backspace(bench, presses) -> None:
     """Typed into every field of every tab, with everything opened; no action of ours is asked for, no layer changes."""
-    presses = Presses(bench)
     dock, seen = bench.dock, 0
     open_sections(dock)
     for tab in range(dock.tabs.count()):

@@ -20,10 +20,10 @@ from napari_medcnn.widgets.hand_on.wishes import (
     FilmOffer,
     FilmWish,
     PictureOffer,
-    PictureWish,
     ShareOffer,
     ShareWish,
 )
+from reading_hands import saved_picture
 
 pytestmark = pytest.mark.gui
 NAME = "Zyxwvut^Quentin"
@@ -40,14 +40,6 @@ def open_dicom(desk, folder: Path, **tags: object) -> None:
     desk.idle(0.1)
 
 
-def saved(desk, path: Path, **wish: object) -> np.ndarray:
-    desk.dock.dialogs.picture_wish = PictureWish(path, **wish)
-    desk.dock.reading.handing_on.picture()
-    with Image.open(path) as picture:
-        assert picture.info == {}
-        return np.asarray(picture)
-
-
 def bright(pixels: np.ndarray) -> int:
     return int((pixels.min(axis=-1) > 200).sum())
 
@@ -55,7 +47,7 @@ def bright(pixels: np.ndarray) -> int:
 def test_a_picture_has_letters_scale_window_and_what_it_is_for(desk, tmp_path: Path) -> None:
     open_dicom(desk, tmp_path / "dicom")
     width, height = desk.native.width(), desk.native.height()
-    pixels = saved(desk, tmp_path / "a.png", scale=1)
+    pixels = saved_picture(desk, tmp_path / "a.png", scale=1)
     assert pixels.shape[1] == width
     assert pixels.shape[0] > height + 15  # the caption below
     middle, edge = height // 2, width // 2
@@ -70,9 +62,9 @@ def test_a_picture_has_letters_scale_window_and_what_it_is_for(desk, tmp_path: P
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_large_picture_is_the_same_picture(desk, tmp_path: Path, scale: int) -> None:
     open_dicom(desk, tmp_path / "dicom")
-    small = saved(desk, tmp_path / "a.png", scale=1)
+    small = saved_picture(desk, tmp_path / "a.png", scale=1)
     zoom = desk.viewer.scene.camera.zoom
-    large = saved(desk, tmp_path / "b.png", scale=scale)
+    large = saved_picture(desk, tmp_path / "b.png", scale=scale)
     assert large.shape[1] == scale * small.shape[1]
     height, width = desk.native.height(), desk.native.width()
     reduced = large[: height * scale, :].reshape(height, scale, width, scale, 3).mean(axis=(1, 3))
@@ -84,10 +76,10 @@ def test_a_large_picture_is_the_same_picture(desk, tmp_path: Path, scale: int) -
 def test_names_leave_only_when_ticked(desk, tmp_path: Path) -> None:
     """The only difference between the two pictures is the patient: in the upper right corner and the caption."""
     open_dicom(desk, tmp_path / "dicom")
-    without = saved(desk, tmp_path / "a.png", scale=1)
-    again = saved(desk, tmp_path / "c.png", scale=1)
+    without = saved_picture(desk, tmp_path / "a.png", scale=1)
+    again = saved_picture(desk, tmp_path / "c.png", scale=1)
     assert np.array_equal(without, again)
-    named = saved(desk, tmp_path / "b.png", scale=1, names=True)
+    named = saved_picture(desk, tmp_path / "b.png", scale=1, names=True)
     differs = np.abs(named.astype(int) - without).max(axis=-1) > 60
     height, width = desk.native.height(), desk.native.width()
     assert differs[: height // 4, width // 2 :].sum() > 100
@@ -95,7 +87,7 @@ def test_names_leave_only_when_ticked(desk, tmp_path: Path) -> None:
     assert differs[height // 4 : height].sum() == 0
     assert "zyxwvut" not in desk.dock.reading.handing_on.suggestion.lower()
     desk.dock.header.names.setChecked(True)
-    assert np.array_equal(saved(desk, tmp_path / "d.png", scale=1, names=True), named)
+    assert np.array_equal(saved_picture(desk, tmp_path / "d.png", scale=1, names=True), named)
 
 
 def test_the_legend_names_the_classes_that_are_seen(desk, tmp_path: Path) -> None:
@@ -109,11 +101,11 @@ def test_the_legend_names_the_classes_that_are_seen(desk, tmp_path: Path) -> Non
     dock.layers.mask.data[now, 10:20, 12:30] = 1
     dock.layers.mask.data[now, 22:28, 12:30] = 2
     dock.layers.redraw_mask()
-    hand = dock.reading.handing_on
+    hand = dock.reading.handing_on.pictures
     caption = hand.caption(hand.panes, names=False)
     assert [name for name, _ in caption.classes] == ["Liver", "(left out)"]
     assert [name for name, _ in hand.caption(hand.panes, names=True).classes] == ["Liver", "Lesion77"]
-    pixels = saved(desk, tmp_path / "a.png", scale=1)
+    pixels = saved_picture(desk, tmp_path / "a.png", scale=1)
     colour = np.array(dock.session.labels.by_id(1).colour)
     box = (np.abs(pixels[desk.native.height() :].astype(int) - colour).max(axis=-1) < 3).sum()
     assert box > 40
@@ -126,9 +118,9 @@ def test_all_views_and_one_view(desk, tmp_path: Path) -> None:
     desk.dock.views.show_four()
     desk.until(lambda: len(desk.dock.views.shown) == 4 and not desk.dock.tasks.names())
     desk.idle(0.2)
-    whole = saved(desk, tmp_path / "a.png", scale=1)
+    whole = saved_picture(desk, tmp_path / "a.png", scale=1)
     desk.dock.views.active = desk.dock.views.pane("second")
-    one = saved(desk, tmp_path / "b.png", scale=1, all_views=False)
+    one = saved_picture(desk, tmp_path / "b.png", scale=1, all_views=False)
     second = desk.dock.views.pane("second").native
     assert one.shape[1] == second.width()
     assert whole.shape[1] > 1.8 * one.shape[1]
@@ -140,7 +132,7 @@ def test_copy_puts_the_picture_on_the_clipboard(desk, tmp_path: Path) -> None:
     desk.dock.reading.handing_on.copy_picture()
     desk.until(lambda: not QApplication.clipboard().image().isNull())
     copied = render.to_array(QApplication.clipboard().image())
-    assert np.array_equal(copied, saved(desk, tmp_path / "a.png"))
+    assert np.array_equal(copied, saved_picture(desk, tmp_path / "a.png"))
     QApplication.clipboard().clear()
 
 
@@ -150,9 +142,10 @@ def test_a_picture_that_may_show_a_name_is_looked_at_first(desk, tmp_path: Path)
     dock.dialogs.yes = False
     dock.say("")
     dock.reading.handing_on.copy_picture()
-    assert "look at it" in dock.dialogs.asked[-1]
+    desk.until(lambda: any("look at it" in question for question in dock.dialogs.asked))
+    desk.idle(0.2)
     assert dock.message.text() == ""  # nothing was copied
-    dialog = PictureDialog(PictureOffer("x", risk=dock.reading.handing_on.risk, views=1, size=(10, 10)))
+    dialog = PictureDialog(PictureOffer("x", risk=dock.reading.handing_on.risk, views=1))
     assert not dialog.go.isEnabled() and not dialog.copy.isEnabled()
     dialog.looked.setChecked(True)
     assert dialog.go.isEnabled() and dialog.copy.isEnabled()
@@ -165,7 +158,7 @@ def test_a_film_has_a_frame_for_every_slice(desk, tmp_path: Path) -> None:
     before = tuple(desk.viewer.dims.point)
     dock.dialogs.film_wish = FilmWish(target, SLICES, 2, 6, 10.0, 0.5)
     dock.reading.handing_on.film()
-    desk.until(lambda: not dock.tasks.names(), 60)
+    desk.until(lambda: "Saved: a.gif" in dock.message.text(), 60)
     assert tuple(desk.viewer.dims.point) == before
     with Image.open(target) as film:
         assert film.n_frames == 5
@@ -198,7 +191,7 @@ def test_share_asks_and_writes_without_names(desk, tmp_path: Path) -> None:
     dock.layers.mask.data[2, 10:20, 12:30] = 1
     dock.dialogs.share_wish = ShareWish(tmp_path / "case.zip", frozenset({"mask", "pictures", "scan"}))
     dock.reading.handing_on.share()
-    desk.until(lambda: not dock.tasks.names())
+    desk.until(lambda: "Saved: case.zip" in dock.message.text())
     offer = dock.dialogs.offered
     assert [key for key, *_ in offer.parts] == ["mask", "pictures", "scan"]
     assert {key: on for key, _w, _s, on in offer.parts}["scan"] is False

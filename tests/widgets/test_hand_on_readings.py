@@ -95,7 +95,7 @@ def test_everything_comes_back(desk, tmp_path: Path) -> None:
     assert tuple(dock.layers.scan.contrast_limits) == (100.0, 300.0)
     assert (dock.reading.slab.mode, dock.reading.slab.thickness) == ("max", 9.0)
     assert dock.layers.mask.data[4, 5:9, 5:9].all()
-    assert dock.session.mask_file == tmp_path / "study" / "mask.nii.gz"
+    assert dock.session.file.path == tmp_path / "study" / "mask.nii.gz"
     back = dock.views.pane("main").look
     assert (*back.centre, back.zoom) == pytest.approx((*look.centre, look.zoom), rel=1e-3)
     assert "changed" not in dock.message.text()

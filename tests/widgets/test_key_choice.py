@@ -68,10 +68,10 @@ def test_keys_that_later_tools_will_have_are_free_and_named() -> None:
     for key, modes, what in RESERVED:
         assert problem(key) == "" and what
         assert not [row for row in KEYS if row.key == key and set(row.modes) & set(modes)], key
-    assert kept_for("tool_paint", "J") == "interpolating between slices"
+    assert kept_for("tool_paint", "S") == "smart clicks"
     assert kept_for("tool_paint", "G") == ""
     only_read = next(name for name in ids(KEYS) if row_of(name).modes == (READ,))
-    assert kept_for(only_read, "J") == ""
+    assert kept_for(only_read, "S") == ""
 
 
 @pytest.mark.parametrize(

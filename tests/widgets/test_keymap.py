@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QLineEdit
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.keymap import BOTH, CORRECT, KEYS, READ
 from napari_medcnn.widgets.keys_window import KeysWindow, as_text, lines_of
-from window_state import Presses, as_ours, of_layer, of_window
+from window_state import as_ours, of_layer, of_window
 
 pytestmark = pytest.mark.gui
 
@@ -71,14 +71,14 @@ def test_a_key_has_one_line_per_mode() -> None:
 
 
 @pytest.mark.parametrize("layout", ["one", "four"])
-def test_every_key_everywhere_does_one_thing(desk, layout: str) -> None:
+def test_every_key_everywhere_does_one_thing(desk, presses, layout: str) -> None:
     """Every key of ours and of napari, in both modes, on every kind of layer, in every view.
 
     The actions are counted and do nothing, so whatever else changes was done by napari on top of ours.
     """
     ours, theirs = all_kinds_of_layers(desk)
     panes = desk.four() if layout == "four" else desk.dock.views.panes[:1]
-    presses, wrong = Presses(desk), []
+    wrong: list[Any] = []
     table = list(dict.fromkeys(row.key for row in KEYS if row.key))
     names = table + [
         name for name in keys_of_napari(desk.viewer, *ours.values(), *theirs.values()) if as_ours(name) not in table
@@ -91,8 +91,11 @@ def test_every_key_everywhere_does_one_thing(desk, layout: str) -> None:
         for pane in panes:
             main = pane.name == "main"
             for where, layer in ours.items() if main else [("mask", ours["mask"]), ("nothing", None)]:
+                changed: dict[str, Any] = {"": "another layer"}
                 for name in names:
-                    desk.viewer.layers.selection.active = layer
+                    if changed:
+                        desk.viewer.layers.selection.active = layer
+                        presses.look()
                     called, changed = presses.press(pane.native, name)
                     may = OF_THE_VIEW if main and name in VIEW_KEYS else ()
                     extra = {key: value for key, value in changed.items() if key not in may}
@@ -101,9 +104,9 @@ def test_every_key_everywhere_does_one_thing(desk, layout: str) -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
-def test_every_key_on_layers_of_others_does_theirs_or_ours_and_never_touches_our_layers(desk) -> None:
+def test_every_key_on_layers_of_others_does_theirs_or_ours_and_never_touches_our_layers(desk, presses) -> None:
     ours, theirs = all_kinds_of_layers(desk)
-    presses, wrong = Presses(desk), []
+    wrong: list[Any] = []
     own = [layer for layer in ours.values() if layer is not None]
     table = list(dict.fromkeys(row.key for row in KEYS if row.key))
     deleting = {"Ctrl+Delete", "Ctrl+Backspace", "Delete", "Backspace", "1", "3", "Ctrl+V"}
@@ -112,12 +115,15 @@ def test_every_key_on_layers_of_others_does_theirs_or_ours_and_never_touches_our
         desk.idle(0.05)
         for where, layer in kinds.items():
             names = table + [name for name in keys_of_napari(desk.viewer, layer) if as_ours(name) not in table]
+            changed: dict[str, Any] = {"": "another layer"}
             for name in names:
                 if name in deleting or name == TURNS:
                     continue  # deletes or adds their data, which is their right
-                desk.viewer.layers.selection.active = layer
-                called, changed = presses.press(desk.native, name, own)
+                if changed:
+                    desk.viewer.layers.selection.active = layer
+                    presses.look(own)
                 kept = of_layer(layer)
+                called, changed = presses.press(desk.native, name)
                 hiding = name in HIDING and not called
                 touched = [key for key in changed if key.startswith("layer ") and not hiding]
                 if called not in ([], presses.expected(name)) or touched:
@@ -213,7 +219,7 @@ def test_shift_wheel_is_the_brush_while_correcting_and_nothing_else(desk) -> Non
     assert mask.brush_size == 12 and desk.dock.correct.brush.value() == 12  # a fifth more
     desk.wheel(-1, Qt.KeyboardModifier.ShiftModifier)
     desk.wheel(-1, Qt.KeyboardModifier.ShiftModifier)
-    assert mask.brush_size == 8 and desk.dock.correct.brush_words.text() == "8 px"
+    assert mask.brush_size == 8 and desk.dock.correct.brush_words.text() == "6.4 mm"  # voxels of 0.8 mm
     assert (dims.current_step[0], camera.zoom) == (start, zoom)
     desk.dock.tabs.setCurrentIndex(0)
     desk.wheel(1, Qt.KeyboardModifier.ShiftModifier)

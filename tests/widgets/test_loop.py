@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from heartbeat import Heartbeat
 from napari_medcnn.io.samples import fundus, phantom
@@ -186,11 +187,7 @@ def test_window_closed_while_running(desk) -> None:
 
 
 def test_mask_painted_while_running_is_not_what_the_run_used(desk) -> None:
-    """Row 45: the run works on the scan's own voxels; a mask drawn meanwhile is replaced and stays recoverable."""
-    from napari_medcnn.annotation.recovery import find_recoverable
-    from napari_medcnn.core import paths
-
-    before = len(find_recoverable(paths.recovery()))
+    """Row 45: the run works on the scan's own voxels; a mask drawn meanwhile is replaced, and undo brings it back."""
     desk.open("phantom")
     desk.empty_mask()
     desk.order(slow=1)
@@ -199,8 +196,9 @@ def test_mask_painted_while_running_is_not_what_the_run_used(desk) -> None:
     desk.dock.layers.mask.data_setitem((np.array([3]), np.array([4]), np.array([5])), 1)
     desk.until(lambda: not desk.dock.tasks.names())
     assert set(np.unique(desk.dock.layers.mask.data)) == {0, 2}
-    desk.until(lambda: len(find_recoverable(paths.recovery())) == before + 1)
-    find_recoverable(paths.recovery())[0].discard()
+    desk.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert np.argwhere(desk.dock.layers.mask.data).tolist() == [[3, 4, 5]]
+    assert desk.dock.layers.mask.data[3, 4, 5] == 1 and desk.dock.session.has_unsaved_strokes
 
 
 def failing(error: Exception):

@@ -99,7 +99,7 @@ def test_values_under_each_class(desk) -> None:
     shown, unit = rows.item(0, 4).text().split()
     assert unit == "HU" and float(shown) == pytest.approx(values.mean(), abs=0.5)
     ml = values.size * 3 * 0.8 * 0.8 / 1000
-    assert rows.item(0, 1).text() in (f"{ml:.4g} ml", f"{ml * 1000:.4g} mm³")
+    assert rows.item(0, 1).text() in (f"{ml:.3g} ml", f"{ml * 1000:.3g} mm³")
 
 
 # ---- kept ------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from napari_medcnn.io.packages import read_package
 from napari_medcnn.widgets.command_form import CommandForm
 from tiny_packages import nifti, package, segmenter
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.own_window]
 
 STUB = """
 import sys, time

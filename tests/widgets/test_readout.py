@@ -73,7 +73,7 @@ def test_value_place_and_voxel_are_those_of_simpleitk(desk, tmp_path: Path, code
         for _ in range(4):
             index = tuple(int(rng.integers(2, n - 2)) for n in image.GetSize())
             said = point(desk, pane, image.TransformIndexToPhysicalPoint(index))
-            assert said[0] == str(image.GetPixel(index)), (pane.name, index, said)
+            assert said[0] == f"{image.GetPixel(index)} as stored", (pane.name, index, said)
             assert said[-1] == "voxel {}, {}, {}".format(*index)
             place = dict(part.split(" ")[:2] for part in said[1].split(" · "))
             for axis, letters in enumerate(("RL", "AP", "IS")):

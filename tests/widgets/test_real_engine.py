@@ -12,6 +12,7 @@ from napari_medcnn.widgets.engine_link import Preferences
 
 pytestmark = [
     pytest.mark.gui,
+    pytest.mark.own_window,
     pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="the engine is not installed"),
 ]
 

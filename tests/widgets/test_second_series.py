@@ -16,6 +16,7 @@ from dicom_files import MR, PET, uid, write_series
 from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.imaging.align import RESAMPLED
 from napari_medcnn.widgets.second_series.panel import ALONE, FUSED, SIDE
+from reading_hands import open_both
 
 pytestmark = pytest.mark.gui
 
@@ -58,22 +59,6 @@ def patient(folder: Path, **other: Any) -> Path:
     tags = {"SeriesInstanceUID": uid("two"), "SeriesNumber": 2, "SeriesDescription": "Second", **other}
     series(folder / "b", (9, 24, 20), (5.0, 2.0, 2.0), (4, 10, 9), tags.pop("direction", None), **tags)
     return folder
-
-
-def open_both(desk: Any, folder: Path) -> Any:
-    """Open the first series from the tree, the second beside it with the button; return the feature."""
-    dock = desk.dock
-    dock.open_path(folder)
-    desk.until(lambda: dock.session.found is not None and not dock.tasks.names() and not dock.scan.tree.is_filling)
-    items = {item.series_number: item for item in dock.session.found.items}
-    dock.browsing.open(items["1"].id)
-    desk.until(lambda: dock.session.scan is not None and not dock.tasks.names())
-    dock.scan.tree.choose(items["2"].id)
-    desk.until(lambda: dock.scan.tree.beside.isEnabled())
-    desk.click(dock.scan.tree.beside)
-    desk.until(lambda: dock.session.seconds and not dock.tasks.names())
-    desk.idle(0.1)
-    return dock.reading.second_series
 
 
 def pixel(widget: Any, at: tuple[float, float]) -> tuple[int, int, int]:
@@ -166,7 +151,7 @@ def test_fused_marks_fall_together_and_the_slider_mixes(desk, tmp_path: Path, de
     dock, panel = desk.dock, feature.panel
     feature.side.end()
     before = dock.layers.scan.opacity, dock.layers.scan.blending
-    panel.mode_button(FUSED).click()
+    panel.modes[FUSED].click()
     desk.until(lambda: feature.mode == FUSED and not dock.tasks.names())
     grid, pane = dock.views.grid, dock.views.panes[0]
     first, second = feature.fusion.layers
@@ -192,7 +177,7 @@ def test_fused_marks_fall_together_and_the_slider_mixes(desk, tmp_path: Path, de
     assert seen[50] == pytest.approx(((255 + bright) / 2, 26), abs=4)
 
     # as it was, when looked at one at a time
-    panel.mode_button(ALONE).click()
+    panel.modes[ALONE].click()
     desk.idle(0.05)
     assert (first.opacity, first.blending) == before
     feature._choose(0)
@@ -204,7 +189,7 @@ def test_fused_in_all_views(desk, tmp_path: Path) -> None:
     desk.dock.views.show_four()
     desk.idle(0.2)
     assert feature.mode == ALONE and feature.side.sides == ()  # 2x2 takes the place of side by side
-    feature.panel.mode_button(FUSED).click()
+    feature.panel.modes[FUSED].click()
     feature.mix(0.25)
     desk.idle(0.1)
     for pane in desk.dock.views.panes[1:3]:
@@ -216,7 +201,7 @@ def test_fused_in_all_views(desk, tmp_path: Path) -> None:
 
 def test_one_at_a_time_shows_nothing_of_the_other(desk, tmp_path: Path) -> None:
     feature = open_both(desk, patient(tmp_path))
-    feature.panel.mode_button(ALONE).click()
+    feature.panel.modes[ALONE].click()
     scan, second = desk.dock.layers.scan, feature.second.layers[0]
     assert (scan.visible, second.visible) == (False, True)
     assert feature.seen is feature.second.scan
@@ -238,7 +223,7 @@ def test_two_patients_are_named_and_never_fused_or_linked(desk, tmp_path: Path) 
     place = dock.views.place
     side.pane.viewer.dims.set_current_step(0, 1)
     assert dock.views.place == place
-    feature.panel.mode_button(FUSED).click()
+    feature.panel.modes[FUSED].click()
     assert feature.mode == SIDE and feature.fusion.layers == ()
     assert "never fused" in dock.message.text() and "Other" not in dock.message.text()
     desk.click(dock.header.names)
@@ -266,7 +251,7 @@ def test_two_dates_are_named_and_linked_from_where_the_user_says(desk, tmp_path:
     dock.viewer.dims.set_current_step(0, 0)  # 12 mm up: 2.4 slices
     assert side.pane.viewer.dims.current_step[0] == 4
 
-    feature.panel.mode_button(FUSED).click()
+    feature.panel.modes[FUSED].click()
     assert feature.mode == SIDE and feature.panel.agree.isVisibleTo(feature.panel)
     feature.panel.agree.click()
     assert feature.mode == FUSED and "alignment is not assured" in feature.panel.words.text()
@@ -291,9 +276,9 @@ def test_pictures_stand_side_by_side_and_are_not_fused(desk, tmp_path: Path) -> 
     desk.dock.session.opening.beside([tmp_path / "other.png"])
     desk.until(lambda: desk.dock.session.seconds and not desk.dock.tasks.names())
     feature = desk.dock.reading.second_series
-    feature.panel.mode_button(FUSED).click()
+    feature.panel.modes[FUSED].click()
     assert feature.mode == ALONE and "picture" in desk.dock.message.text()
-    feature.panel.mode_button(SIDE).click()
+    feature.panel.modes[SIDE].click()
     desk.idle(0.1)
     side = feature.side.sides[0]
     assert not side.linked
@@ -322,7 +307,7 @@ def test_a_mask_of_another_patient_is_not_laid_over(desk, tmp_path: Path) -> Non
 def test_pet_over_ct_has_a_window_of_its_own(desk, tmp_path: Path) -> None:
     tags = {"Units": "CNTS", "CorrectedImage": [], "DecayCorrection": "NONE"}
     feature = open_both(desk, patient(tmp_path, sop_class=PET, **tags))
-    feature.panel.mode_button(FUSED).click()
+    feature.panel.modes[FUSED].click()
     windowing = desk.dock.viewing.windowing
     assert feature.target() is feature.fusion.layers[1]
     first = tuple(feature.fusion.layers[0].contrast_limits)
@@ -345,7 +330,7 @@ def test_down_is_one_slice_of_the_first_whatever_lies_beside(desk, tmp_path: Pat
     feature = open_both(desk, folder)
     views = desk.dock.views
     for mode in (SIDE, FUSED):
-        feature.panel.mode_button(mode).click()
+        feature.panel.modes[mode].click()
         views.go_to(tuple(float(v) for v in views.grid.world_of_index((4, 0, 0))))
         for expected in (5, 6, 7):
             desk.key(Qt.Key.Key_Down)
@@ -366,7 +351,7 @@ def test_the_mouse_is_marked_at_the_same_place_in_the_other_view_with_its_value(
     # a pixel of the first canvas is a fraction of a mm
     np.testing.assert_allclose(side.link.second.lps_of(side.cursor)[:2], MARK[:2], atol=0.3)
     said = [words for line in side.words.corners(side.pane.frame()).bottom_left for words in line.words]
-    assert "1000" in said and "voxel 9, 10, 4" in said
+    assert "1000 as stored" in said and "voxel 9, 10, 4" in said
     desk.move(side.pane.frame().to_canvas(tuple(side.link.second.world_of(MARK))), pane=side.pane)
     desk.until(lambda: feature.side._cursor is not None, 5)
     np.testing.assert_allclose(views.grid.lps_of(feature.side._cursor)[:2], MARK[:2], atol=0.3)
@@ -377,7 +362,7 @@ def test_who_is_seen_alone_is_who_is_named(desk, tmp_path: Path) -> None:
     feature = open_both(desk, patient(tmp_path, **other))
     dock = desk.dock
     assert "Secret" in dock.browsing.person().name
-    feature.panel.mode_button(ALONE).click()
+    feature.panel.modes[ALONE].click()
     assert feature.alone is dock.session.seconds[0] and "Other" in dock.browsing.person().name
     assert dock.reading.annotations.scan is dock.session.seconds[0].scan
     feature._choose(0)

@@ -187,6 +187,7 @@ def test_in_3d_marks_lie_where_the_letters_point_and_the_body_is_not_mirrored(de
     assert seen["R"][0] < -20 and seen["L"][0] > 20 and seen["S"][1] < -20 and seen["I"][1] > 20, seen
 
 
+@pytest.mark.own_window
 def test_in_the_3d_pane_the_patient_faces_the_reader(desk, tmp_path) -> None:
     shown(desk, CASES["LIP mha"](tmp_path))
     volume = desk.four()[3]

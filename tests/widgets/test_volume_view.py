@@ -13,6 +13,7 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.io.layerdata import KEY, scan_layers
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.volume_view.graphics import graphics_of
+from sides_phantom import pixels_of
 
 pytestmark = pytest.mark.gui
 
@@ -118,6 +119,25 @@ def test_the_preview_is_small_follows_the_window_and_goes_when_unseen(desk):
     assert len(feature._pane.viewer.layers) == 0
 
 
+@pytest.mark.own_window
+def test_a_view_hidden_with_a_picture_waiting_is_drawn_when_it_is_seen_again(desk):
+    """On the screen: Qt forgets the request, and vispy asks for no other while it waits for that one."""
+    desk.open("phantom")
+    desk.run("tiny-mask")
+    desk.dock.reading.strip.show_page("Measures")
+    desk.four()
+    desk.until(lambda: not desk.dock.tasks.names())
+    desk.dock.session.close_scan()
+    desk.dock.views.show_one()
+    desk.dock.reading.strip.hide()
+    desk.idle(0.1)
+    desk.open("phantom")
+    pane = desk.four()[3]
+    desk.until(lambda: not desk.dock.tasks.names())
+    desk.idle(0.3)
+    assert (pixels_of(desk, pane).min(axis=-1) > 150).sum() > 5000
+
+
 def test_a_large_scan_says_that_its_preview_is_coarser(desk):
     scan = Volume(np.zeros((150, 180, 190), np.int16), Geometry((150, 180, 190), (1.0, 1.0, 1.0)), name="large")
     feature = show(desk, scan)
@@ -176,7 +196,7 @@ def test_a_stroke_makes_surfaces_out_of_date_and_another_mask_takes_them_away(de
     assert feature.panel.surfaces.text() == "Update surfaces"
     feature.make_surfaces()
     desk.until(lambda: not feature.stale and not desk.dock.tasks.names())
-    assert feature.panel.state.isHidden()
+    assert feature.panel.state.text().startswith("2 surfaces, ")
     desk.dock.session.close_mask(keep=False)
     desk.idle(0.1)
     assert not feature.surfaces

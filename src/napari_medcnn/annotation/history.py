@@ -1,6 +1,7 @@
 """Undo and redo of a mask: compressed steps under one limit in bytes (docs/decisions/own-undo.md).
 
 A step holds which voxels of a box changed and their class ids before and after; undoing writes these voxels only.
+It may also hold the classes (names and colours) before and after: deleting a class, or a run of a model, changes both.
 History lives in one thread, that of the window.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_medcnn.annotation.box import Box, around, clipped, shape_of
+from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import InputError, ProjectError
@@ -32,15 +34,17 @@ class Step:
     name
         For people: "Brush", "Model in box".
     box
-        Where; only voxels inside it changed.
+        Where; only voxels inside it changed. Of no voxels where only classes changed.
     view
-        Index (z, y, x) to show when the step is done or undone.
+        Index (z, y, x) to show when the step is done or undone; empty where no voxel changed.
     dtype
         Of the class ids in `payload`.
     changed
         How many voxels changed.
     payload
         zlib of: one bit per voxel of the box (changed or not), ids before, ids after, of changed voxels in C order.
+    classes
+        The classes before and after; None where they stayed as they were.
     """
 
     name: str
@@ -49,12 +53,19 @@ class Step:
     dtype: str
     changed: int
     payload: bytes
+    classes: ClassChange | None = None
 
     @classmethod
     def of(
-        cls, name: str, box: Sequence[slice], before: Array, after: Array, view: Sequence[int] | None = None
+        cls,
+        name: str,
+        box: Sequence[slice],
+        before: Array,
+        after: Array,
+        view: Sequence[int] | None = None,
+        classes: ClassChange | None = None,
     ) -> Step | None:
-        """Describe the change from `before` to `after`, both filling `box`; None if nothing changed.
+        """Describe the change from `before` to `after`, both filling `box`, and of classes; None if nothing changed.
 
         Raises
         ------
@@ -66,10 +77,12 @@ class Step:
             raise InputError(f"step: expected two arrays that fill {whole}, got {before.shape} and {after.shape}")
         if before.dtype.kind not in "biu" or after.dtype.kind not in "biu":
             raise InputError(f"step: expected class ids (whole numbers), got {before.dtype} and {after.dtype}")
+        if classes is not None and classes.before == classes.after:
+            classes = None
         changed = before != after
         tight = around(changed, whole)
         if tight is None:
-            return None
+            return None if classes is None else cls._of_classes(name, before, classes)
         inner = tuple(slice(t.start - w.start, t.stop - w.start) for t, w in zip(tight, whole, strict=True))
         changed, before, after = changed[inner], before[inner], after[inner]
         dtype = np.result_type(before, after).newbyteorder("<")
@@ -78,18 +91,25 @@ class Step:
         payload = b"".join([squeeze.compress(part.tobytes()) for part in parts] + [squeeze.flush()])
         middle = tuple((part.start + part.stop - 1) // 2 for part in tight)
         where = middle if view is None else tuple(int(v) for v in view)
-        return cls(name, tight, where, dtype.str, int(changed.sum()), payload)
+        return cls(name, tight, where, dtype.str, int(changed.sum()), payload, classes)
+
+    @classmethod
+    def _of_classes(cls, name: str, ids: Array, classes: ClassChange) -> Step:
+        """Return a step that changes no voxel."""
+        box = tuple(slice(0, 0) for _ in range(ids.ndim))
+        return cls(name, box, (), ids.dtype.newbyteorder("<").str, 0, zlib.compress(b""), classes)
 
     @property
     def nbytes(self) -> int:
         """Memory the step takes."""
-        return len(self.payload) + _OVERHEAD
+        return len(self.payload) + _OVERHEAD + (0 if self.classes is None else self.classes.nbytes)
 
     def reversed(self) -> Step:
         """Return the step that takes this one back, for the journal."""
         changed, before, after = self._unpacked()
         parts = [np.packbits(changed), after, before]
-        return replace(self, payload=zlib.compress(b"".join(part.tobytes() for part in parts), _LEVEL))
+        payload = zlib.compress(b"".join(part.tobytes() for part in parts), _LEVEL)
+        return replace(self, payload=payload, classes=None if self.classes is None else self.classes.inverse)
 
     def apply(self, array: Array, *, backwards: bool = False) -> None:
         """Write the ids after (or before) into `array` in place.
@@ -99,8 +119,9 @@ class Step:
         ProjectError
             The step belongs to a mask of another size or narrower ids, or is damaged; `array` is unchanged then.
         """
+        least = 1 if self.changed else 0
         fits = array.ndim == len(self.box) and all(
-            0 <= p.start < p.stop <= n for p, n in zip(self.box, array.shape, strict=True)
+            0 <= p.start <= p.stop - least <= n - least for p, n in zip(self.box, array.shape, strict=True)
         )
         if not fits:
             raise ProjectError(f"step {self.name!r}: made for another mask, {self.box} is not inside {array.shape}")
@@ -172,8 +193,24 @@ class History:
         """Memory that all steps take; never above the limit."""
         return self._bytes
 
+    @property
+    def done(self) -> tuple[Step, ...]:
+        """Steps that can be undone, newest last."""
+        return tuple(self._done)
+
+    @property
+    def undone(self) -> tuple[Step, ...]:
+        """Steps that can be redone, the next one last."""
+        return tuple(self._undone)
+
     def record(
-        self, name: str, box: Sequence[slice], before: Array, after: Array, view: Sequence[int] | None = None
+        self,
+        name: str,
+        box: Sequence[slice],
+        before: Array,
+        after: Array,
+        view: Sequence[int] | None = None,
+        classes: ClassChange | None = None,
     ) -> Step | None:
         """Keep a change that was already made; what was undone can no longer be redone.
 
@@ -182,7 +219,7 @@ class History:
         Step or None
             The step, for the journal; None if nothing changed (nothing is kept and redo stays possible).
         """
-        step = Step.of(name, box, before, after, view)
+        step = Step.of(name, box, before, after, view, classes)
         if step is None:
             return None
         self._bytes -= sum(old.nbytes for old in self._undone)
@@ -201,6 +238,7 @@ class History:
         snapshot: Array | Snapshot,
         box: Sequence[slice],
         view: Sequence[int] | None = None,
+        classes: ClassChange | None = None,
     ) -> Step | None:
         """Keep whatever differs between `array` and `snapshot` inside `box`, and bring the snapshot up to date.
 
@@ -215,8 +253,8 @@ class History:
         if array.shape != snapshot.shape:
             raise InputError(f"snapshot: expected the mask's shape {array.shape}, got {snapshot.shape}")
         inside = clipped(box, array.shape)
-        step = self.record(name, inside, snapshot[inside], array[inside], view)
-        if step is not None:
+        step = self.record(name, inside, snapshot[inside], array[inside], view, classes)
+        if step is not None and step.changed:
             snapshot[step.box] = array[step.box]
         return step
 

@@ -14,6 +14,7 @@ kill -9) and the disk at most two seconds later (for a loss of power), and the w
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ FRAME = struct.Struct("<IIQ")
 SUFFIX = ".strokes"
 VERSION = 1
 SYNC_SECONDS = 2.0
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Journal:
         self._dirty = False
         self._wake = threading.Condition()
         try:
-            self._file = open(path, "xb", buffering=0)  # noqa: SIM115 - lives as long as the journal
+            self._file = open(path, "x+b", buffering=0)  # noqa: SIM115 - lives as long as the journal
         except OSError as error:
             raise SaveError(f"{path}: the stroke journal cannot be started ({error.strerror}); save often") from error
         try:
@@ -219,6 +222,7 @@ class Journal:
                     return
                 sync, self._retry, self._sync_now, self._busy = self._sync_now, False, False, True
             try:
+                self._put_back()
                 self._write_waiting()
                 if self._dirty and (sync or time.monotonic() - self._synced >= SYNC_SECONDS):
                     os.fsync(self._file.fileno())
@@ -230,6 +234,31 @@ class Journal:
             with self._wake:
                 self._busy = False
                 self._wake.notify_all()
+
+    def _put_back(self) -> None:
+        """Write the file anew where somebody removed it (programs that tidy up do): what it held is still open."""
+        if self.path.exists():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = open(self.path, "x+b", buffering=0)  # noqa: SIM115 - lives as long as the journal
+        try:
+            self._file.seek(0)
+            left = self._good
+            while left:
+                part = self._file.read(min(left, _BLOCK))
+                if not part:
+                    raise OSError(errno.EIO, "the journal is gone")
+                left -= len(part)
+                _write_all(new, part)
+        except OSError:
+            new.close()
+            self.path.unlink(missing_ok=True)
+            self._file.seek(self._good)
+            raise
+        self._file.close()
+        self._file, self._dirty = new, True
+        with contextlib.suppress(ProjectError):
+            write_lock(lock_of(self.path))
 
     def _write_waiting(self) -> None:
         if self._base is not None:
@@ -248,9 +277,7 @@ class Journal:
         if not raw:
             counter = struct.pack("<Q", self._counter)
             body = FRAME.pack(len(body), zlib.crc32(body, zlib.crc32(counter)), self._counter) + body
-        view = memoryview(body)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        _write_all(self._file, body)
         self._good += len(body)
         self._counter += 0 if raw else 1
         self._dirty = True
@@ -260,6 +287,13 @@ class Journal:
         with contextlib.suppress(OSError):
             self._file.truncate(self._good)
             self._file.seek(self._good)
+
+
+def _write_all(file: FileIO, body: bytes) -> None:
+    """Write all of it, however little the system takes at once."""
+    view = memoryview(body)
+    while view:
+        view = view[file.write(view) or 0 :]
 
 
 def lock_of(path: Path) -> Path:
@@ -302,12 +336,14 @@ def _header(base: LabelMap, info: JournalInfo) -> dict[str, Any]:
 
 
 def _step_body(step: Step) -> bytes:
-    head = {
+    head: dict[str, Any] = {
         "name": step.name,
         "box": [[part.start, part.stop] for part in step.box],
         "view": list(step.view),
         "dtype": step.dtype,
         "changed": step.changed,
     }
+    if step.classes is not None:
+        head["classes"] = [step.classes.before.to_json(), step.classes.after.to_json()]
     text = json.dumps(head).encode()
     return struct.pack("<I", len(text)) + text + step.payload

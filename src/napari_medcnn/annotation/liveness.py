@@ -82,12 +82,16 @@ def write_lock(path: Path) -> None:
     ProjectError
         It cannot be written.
     """
-    lock = {"pid": os.getpid(), "start": start_mark(os.getpid()) or "", **_machine()}
-    text = json.dumps(lock)
+    text = json.dumps(lock_data())
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ProjectError(f"{path}: the lock of the stroke journal cannot be written ({error.strerror})") from error
+
+
+def lock_data() -> dict[str, int | str]:
+    """Return what tells this process from every other one, here and on other computers."""
+    return {"pid": os.getpid(), "start": start_mark(os.getpid()) or "", **_machine()}
 
 
 def is_held(path: Path) -> bool:

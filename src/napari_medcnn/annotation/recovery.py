@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import Step
 from napari_medcnn.annotation.journal import FRAME, MAGIC, SUFFIX, VERSION, JournalInfo, lock_of
 from napari_medcnn.annotation.liveness import is_held
@@ -59,8 +60,10 @@ class Recovery:
                 frames = _frames(file)
                 header = _read_header(next(frames))
                 array = _base(next(frames), header)
+                labels = LabelSet.from_json(header["labels"])
                 for frame in frames:
                     step = _step(frame)
+                    labels = labels if step.classes is None else step.classes.after
                     wide = np.promote_types(array.dtype, step.dtype)
                     if wide != array.dtype:  # a class beyond the first mask's type was added later
                         array = array.astype(wide)
@@ -70,9 +73,8 @@ class Recovery:
         except OSError as error:
             raise ProjectError(f"{self.path}: the stroke journal cannot be read ({error.strerror})") from error
         ids = [int(i) for i in np.unique(array) if i]
-        labels = LabelSet.from_json(header["labels"]).covering(ids)
         notes = (f"Recovered from {self.steps} unsaved steps.",)
-        return LabelMap(array, self.geometry, labels, str(header["name"]), notes, dict(self.info.source))
+        return LabelMap(array, self.geometry, labels.covering(ids), str(header["name"]), notes, dict(self.info.source))
 
     def discard(self) -> None:
         """Remove the journal for good.
@@ -204,6 +206,10 @@ def _step(body: bytes) -> Step:
         dtype = np.dtype(head["dtype"])
         if dtype.kind not in "biu":
             raise ProjectError(f"stroke journal: expected class ids, got {dtype}")
-        return Step(str(head["name"]), box, view, dtype.str, int(head["changed"]), body[4 + length :])
+        classes = None
+        if head.get("classes") is not None:
+            before, after = head["classes"]
+            classes = ClassChange(LabelSet.from_json(before), LabelSet.from_json(after))
+        return Step(str(head["name"]), box, view, dtype.str, int(head["changed"]), body[4 + length :], classes)
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise ProjectError(f"stroke journal: a step is damaged ({error})") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_medcnn.cli import terminal, windows
+from napari_medcnn.cli.explaining import run_explain
 from napari_medcnn.cli.model_list import show_models
 from napari_medcnn.cli.predicting import run_predict
 from napari_medcnn.cli.terminal import complain, consent_of, finish, say, say_json
@@ -28,8 +29,8 @@ GATE_SPLIT = "gate"
 #: So many skipped files are named each; of more with one reason only the first.
 _NAMED = 8
 __all__ = [
-    "open_window", "run_convert", "run_evaluate", "run_predict", "run_train", "show_demo", "show_doctor", "show_info",
-    "show_models",
+    "open_window", "run_convert", "run_evaluate", "run_explain", "run_predict", "run_train", "show_demo", "show_doctor",
+    "show_info", "show_models",
 ]  # fmt: skip
 
 
@@ -121,7 +122,10 @@ def _item_words(item: dict[str, Any], title: str) -> str:
 
 def run_convert(args: argparse.Namespace) -> int:
     """``medcnn convert IN OUT``."""
-    request = convert.ConvertRequest(Path(args.input), Path(args.output), args.item, consent_of(args))
+    request = convert.ConvertRequest(
+        Path(args.input), Path(args.output), args.item, consent_of(args), Path(args.on) if args.on else None,
+        args.on_item, args.label_map, args.identified,
+    )  # fmt: skip
     replaced = Path(args.output).exists()
     say(f"Wrote {finish(convert.run(request, Cancel()))}")
     if replaced:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from napari_medcnn import __version__
+from napari_medcnn.cli.explain_flags import add_flags
 from napari_medcnn.cli.terminal import complain
 from napari_medcnn.core.options import CHOICES
 from napari_medcnn.errors import Cancelled, ConsentNeededError, MedcnnError
@@ -112,6 +113,11 @@ def _looking(command: Add) -> None:
     added.add_argument("input", metavar="IN")
     added.add_argument("output", metavar="OUT")
     added.add_argument("--item", metavar="ID", help="which item, if IN holds several (see: medcnn info)")
+    seg = added.add_argument_group("a mask as a DICOM segmentation (OUT ends in .dcm)")
+    seg.add_argument("--on", metavar="SERIES", help="file or folder of the DICOM series it was drawn on")
+    seg.add_argument("--on-item", metavar="ID", help="which item, if SERIES holds several")
+    seg.add_argument("--label-map", action="store_true", help="one picture a slice; programs of 2024 and later")
+    seg.add_argument("--identified", action="store_true", help="name the patient; without it nothing leads to one")
     _consenting(added)
     added = command("models", "show_models", "list the models, add or remove one", True)
     change = added.add_mutually_exclusive_group()
@@ -127,6 +133,9 @@ def _looking(command: Add) -> None:
 
 def _running(command: Add) -> None:
     _predicting(command("predict", "run_predict", "run a model on scans", True))
+    added = command("explain", "run_explain", "say what moved a model's score: a map on the scan's grid", True)
+    add_flags(added)
+    _consenting(added)
     added = command("train", "run_train", "fine-tune a model on a dataset table")
     added.add_argument("config", metavar="CONFIG.yaml", help="model, dataset, out, options")
     added.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
@@ -179,6 +188,7 @@ def _consenting(added: argparse.ArgumentParser) -> None:
         "--complex", choices=("magnitude", "phase", "real", "imaginary"), default="ask", dest="complex_part",
         help="what to take of complex numbers",
     )  # fmt: skip
+    agree.add_argument("--unnumbered", action="store_true", help="take files without a series number as one series")
 
 
 def _count(text: str) -> int:

@@ -92,4 +92,4 @@ def plain(text: str) -> str:
 
 def consent_of(args: argparse.Namespace) -> Consent:
     """Return what the flags agree to."""
-    return Consent(args.resample, args.duplicates, args.damaged, args.large, args.complex_part)
+    return Consent(args.resample, args.duplicates, args.damaged, args.large, args.complex_part, args.unnumbered)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from napari_medcnn.errors import InputError
 
 #: What may be asked for; each is a field of `Consent`.
-Asked = Literal["resample", "duplicates", "damaged", "large", "complex_part"]
+Asked = Literal["resample", "duplicates", "damaged", "large", "complex_part", "unnumbered"]
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "resample": (False, True),
@@ -17,6 +17,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "damaged": (False, True),
     "large": (False, True),
     "complex_part": ("ask", "magnitude", "phase", "real", "imaginary"),
+    "unnumbered": (False, True),
 }
 
 
@@ -37,6 +38,8 @@ class Consent:
         Expand a file beyond the size that is opened unasked.
     complex_part
         What is shown of complex numbers; ``"ask"`` refuses.
+    unnumbered
+        Take DICOM files without a series number as one series where all else that they state agrees.
     """
 
     resample: bool = False
@@ -44,6 +47,7 @@ class Consent:
     damaged: bool = False
     large: bool = False
     complex_part: Literal["ask", "magnitude", "phase", "real", "imaginary"] = "ask"
+    unnumbered: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_medcnn.core.geometry import Array, Float
+from napari_medcnn.core.quantity import unit_words
 from napari_medcnn.core.volume import Volume
 
 
@@ -24,7 +25,7 @@ class Curve:
     x_label
         What x is, with its unit: "t (s)".
     y_label
-        What y is: "HU", or "value" where the file states no unit.
+        What y is: "HU", or "as stored" where the file states no unit.
     """
 
     name: str
@@ -73,7 +74,7 @@ def mean_curve(volume: Volume, means: list[float], name: str) -> Curve:
 
 def _curve(volume: Volume, name: str, y: Float) -> Curve:
     x, label = steps_of(volume)
-    return Curve(name, x, y, label, volume.value_unit or "value")
+    return Curve(name, x, y, label, unit_words(volume.value_unit))
 
 
 def _real(values: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from napari_medcnn.errors import MedcnnError
@@ -12,10 +12,14 @@ from napari_medcnn.errors import MedcnnError
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is: `fraction` from 0 to 1, or None while it cannot be known; a few words for people."""
+    """How far the work is: `fraction` from 0 to 1, or None while it cannot be known; a few words for people.
+
+    `expected` is about how many seconds all of the work takes, said once where it became known.
+    """
 
     fraction: float | None
     message: str
+    expected: float | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ class Geometry:
             letters += _LETTERS[world][sign > 0]
         return letters
 
-    @property
+    @cached_property
     def obliquity_deg(self) -> float:
         """Angle in degrees between the grid and the nearest axis-aligned grid; 0 for a straight scan."""
         nearest = np.zeros((3, 3))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from napari_medcnn.core.saliency import METHODS
 from napari_medcnn.errors import InputError
 
 Device = Literal["auto", "cpu", "gpu"]
@@ -21,6 +22,7 @@ CHOICES = {
     "precision": ("float32", "bfloat16"),
     "slices": ("card", "axial", "coronal", "sagittal"),
     "uncertainty_kind": ("entropy", "variance"),
+    "baseline": ("mean", "air", "blur", "black"),
 }
 
 
@@ -70,9 +72,9 @@ class PredictOptions:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name}: expected {' or '.join(allowed)}, got {getattr(self, name)!r}")
+        for name in ("device", "engine", "precision", "slices", "uncertainty_kind"):
+            if getattr(self, name) not in CHOICES[name]:
+                raise InputError(f"{name}: expected {' or '.join(CHOICES[name])}, got {getattr(self, name)!r}")
         if self.frame < 0:
             raise InputError(f"frame: expected 0 or above, got {self.frame}")
         if self.uncertainty and self.uncertainty_kind == "variance" and not self.flips:
@@ -131,7 +133,91 @@ class TrainOptions:
             raise InputError(f"flips: expected axes among 0, 1, 2, got {self.flips}")
 
 
-def to_json(options: PredictOptions | TrainOptions) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ExplainOptions:
+    """How to ask why a model said that; sizes in mm are voxels where the voxel size is not known.
+
+    Parameters
+    ----------
+    method
+        A name in `core.saliency.METHODS`.
+    target
+        Name of the class whose score is explained; "" for the one the model gave (of a mask: the one asked about).
+    negate
+        Explain what spoke against it: the negative of the score.
+    voxel
+        Index (z, y, x) in the scan. Alone: the score of this voxel. With a mask in the request: of the connected
+        component of the mask that holds it.
+    layer
+        Name of the layer to look at; "" chooses the last convolution (of a segmenter: the bottleneck). Names of
+        layers in nested models are joined by "/".
+    channel
+        Of "feature-map": which channel.
+    steps
+        Of "integrated-gradients", at first: they double until the sum is complete within 1 %.
+    baseline
+        What Integrated Gradients compare with, and what occlusion fills in.
+    samples, noise
+        Of "smoothgrad": copies, and the standard deviation of the noise as a share of the range of values.
+    patch_mm, stride_mm
+        Of "occlusion": side of the patch and distance between patches; 0 chooses.
+    supervoxels
+        Occlude natural pieces (SLIC) instead of cubes.
+    softmax_cam
+        Of "score-cam": weights as in the paper (baseline subtracted, softmax) instead of plain normalised scores.
+    seed
+        Of everything that is drawn at random.
+    device, frame, slices, ignore_fit
+        As in `PredictOptions`.
+    """
+
+    method: str = "grad-cam"
+    target: str = ""
+    negate: bool = False
+    voxel: tuple[int, int, int] | None = None
+    layer: str = ""
+    channel: int = 0
+    steps: int = 64
+    baseline: Literal["mean", "air", "blur", "black"] = "mean"
+    samples: int = 20
+    noise: float = 0.15
+    patch_mm: float = 0.0
+    stride_mm: float = 0.0
+    supervoxels: bool = False
+    softmax_cam: bool = True
+    seed: int = 0
+    device: Device = "auto"
+    frame: int = 0
+    slices: Slices = "card"
+    ignore_fit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
+        for name in ("device", "slices", "baseline"):
+            if getattr(self, name) not in CHOICES[name]:
+                raise InputError(f"{name}: expected {' or '.join(CHOICES[name])}, got {getattr(self, name)!r}")
+        for name, low, high in (("steps", 2, 4096), ("samples", 2, 1000), ("frame", 0, 10**6), ("channel", 0, 10**6)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name}: expected {low} to {high}, got {getattr(self, name)}")
+        if not 0 < self.noise <= 1:
+            raise InputError(f"noise: expected above 0 and at most 1, got {self.noise}")
+        if min(self.patch_mm, self.stride_mm) < 0:
+            raise InputError(f"patch_mm, stride_mm: expected 0 or above, got {self.patch_mm}, {self.stride_mm}")
+        if self.voxel is not None and (len(self.voxel) != 3 or min(self.voxel) < 0):
+            raise InputError(f"voxel: expected an index z, y, x of 0 and above, got {self.voxel}")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ExplainOptions:
+        """Read what `to_json` wrote."""
+        given = dict(data)
+        if given.get("voxel") is not None:
+            z, y, x = (int(n) for n in given["voxel"])
+            given["voxel"] = (z, y, x)
+        return cls(**given)
+
+
+def to_json(options: PredictOptions | TrainOptions | ExplainOptions) -> dict[str, Any]:
     """Return plain JSON types."""
     return {k: _plain(v) for k, v in asdict(options).items()}
 

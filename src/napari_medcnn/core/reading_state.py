@@ -11,6 +11,8 @@ from napari_medcnn.errors import InputError
 MAX_TEXT, MAX_DEPTH, MAX_ITEMS = 4096, 8, 2000
 _HASH = 64
 _LARGEST = 1e15
+#: No place, angle or brightness of a view is beyond this; not-a-number is not below it, either.
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,20 @@ class ReadingState:
             raise InputError("saved reading: expected names and values for view and features")
         if not all(isinstance(value, Mapping) for value in self.features.values()):
             raise InputError("saved reading: expected names and values for each feature")
+
+
+def numbers(values: Any, count: int | None = None) -> list[float]:
+    """Return the finite numbers of a kept list, `count` of them if that is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Another number of values, or a value that is no number a view could have.
+    """
+    found = [float(value) for value in values]
+    if count not in (None, len(found)) or not all(abs(value) <= _FARTHEST for value in found):
+        raise ValueError(f"expected {count if count is not None else 'finite'} numbers")
+    return found
 
 
 def _is_text(value: Any) -> bool:

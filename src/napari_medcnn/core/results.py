@@ -15,7 +15,8 @@ class Provenance:
     """How a result was made; written as ``<stem>.provenance.json`` beside the output.  No patient identifiers.
 
     `input` holds the sha256 of the voxels, shape and spacing, never a path with a name in it.
-    `time` is ISO 8601 with the zone. `seconds` has load, forward, rest.
+    `time` is ISO 8601 with the zone. `seconds` has load, forward, rest; of a prediction also window, one pass of the
+    network, and start, what compiling it took.
     """
 
     model: Mapping[str, Any]

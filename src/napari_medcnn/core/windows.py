@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_medcnn.core.quantity import plain
+
 Limits = tuple[float, float]
 
 #: Unit in which CT is shown, and how every unit of PET that has a window here begins ("SUVbw", "SUVlbm").
@@ -178,9 +180,3 @@ def window_words(limits: Limits, unit: str = "") -> str:
     width, level = limits[1] - limits[0], (limits[0] + limits[1]) / 2
     words = f"W {plain(width, 4)} L {plain(level, 4)}"
     return f"{words} {unit}" if unit else words
-
-
-def plain(value: float, digits: int = 7) -> str:
-    """Return a number with a point and without an exponent, as it can be typed again; "-0" is 0."""
-    rounded = float(f"{value:.{digits}g}")
-    return np.format_float_positional(rounded + 0.0, trim="-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_medcnn.core import paths
-from napari_medcnn.core.options import PredictOptions, TrainOptions
+from napari_medcnn.core.options import ExplainOptions, PredictOptions, TrainOptions
+from napari_medcnn.core.volume import Volume
 from napari_medcnn.engine.runtime import Runtime, engines, has_gpu, load_runtime, out_of_memory_errors, versions
 from napari_medcnn.errors import EngineError, InputError, MedcnnError
 from napari_medcnn.io.package_rdf import ONNX, WEIGHTS
@@ -24,7 +25,10 @@ from napari_medcnn.worker.server import Context, Handler
 
 if TYPE_CHECKING:
     from napari_medcnn.engine.loading import Loaded
-    from napari_medcnn.engine.models import ModelCache
+    from napari_medcnn.engine.models import ModelCache, Plan
+    from napari_medcnn.engine.saliency.asking import Scan
+
+    Attempts = Callable[[], Iterator[tuple[Loaded | None, str]]]
 
 #: Keras is imported in the background if no job comes for so long after the start.
 _IDLE_SECONDS = 1.0
@@ -40,6 +44,8 @@ def make_handlers() -> dict[str, Handler]:
         "try_out": engine.try_out,
         "prepare_engine": engine.prepare_engine,
         "predict": engine.predict,
+        "explain": engine.explain,
+        "check_map": engine.check_map,
         "train": engine.train,
         "forget": engine.forget,
     }
@@ -149,29 +155,11 @@ class _Engine:
 
         options = PredictOptions.from_json(body.get("options") or {})
         volume = volume_from_meta(_array(body, "volume"), body["meta"])
-        if options.frame >= volume.frames:  # a frame may have been chosen before the hand-over
-            if volume.axes.startswith("t"):
-                raise InputError(f"frame: expected 0 to {volume.frames - 1}, got {options.frame}")
-            options = replace(options, frame=0)
+        options = replace(options, frame=_frame(options.frame, volume))
         context.progress(None, "Opening the model")
-        models = self._ready()
-        plan = models.plan(body, context.check_cancel)
+        plan = self._ready().plan(body, context.check_cancel)
         runtime = plan.runtime
-        short = out_of_memory_errors(runtime)
-
-        def opened(device: str) -> Loaded | None:
-            try:
-                return models.open(plan, device)
-            except short:  # the weights alone can be too much for a GPU that others use
-                return None
-
-        def attempts() -> Iterator[tuple[Loaded | None, str]]:
-            words = runtime.engine(plan.kind, plan.precision)
-            device = runtime.device(options.device)
-            yield opened(device), f"{runtime.describe(device)}, {words}"
-            if device != "cpu:0":
-                yield opened("cpu:0"), f"{runtime.describe('cpu:0')}, {words}"
-
+        attempts, short = self._attempts(plan, options.device)
         out = Outputs(
             *(_array(body, k, "r+") if body.get(k) else None for k in ("labels", "uncertainty", "probabilities"))
         )
@@ -184,6 +172,60 @@ class _Engine:
                 state="out of memory",
             ) from error
         return {**result, "warnings": [*plan.notes, *result["warnings"]], "versions": runtime.versions}
+
+    def _attempts(self, plan: Plan, wanted: str) -> tuple[Attempts, tuple[type[BaseException], ...]]:
+        """Return what opens a model on the device wanted, then on the CPU, and what is raised where memory is short."""
+        models, runtime = self._ready(), plan.runtime
+        short = out_of_memory_errors(runtime)
+
+        def opened(device: str) -> Loaded | None:
+            try:
+                return models.open(plan, device)
+            except short:  # the weights alone can be too much for a GPU that others use
+                return None
+
+        def attempts() -> Iterator[tuple[Loaded | None, str]]:
+            words = runtime.engine(plan.kind, plan.precision)
+            device = runtime.device(wanted)
+            yield opened(device), f"{runtime.describe(device)}, {words}"
+            if device != "cpu:0":
+                yield opened("cpu:0"), f"{runtime.describe('cpu:0')}, {words}"
+
+        return attempts, short
+
+    def explain(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Ask a model why; the map goes into the array ``map``."""
+        from napari_medcnn.engine.saliency.explain import explain
+
+        with _saliency_memory():
+            attempts, scan, plan = self._question(body, context)
+            result = explain(attempts, scan, _array(body, "map", "r+"))
+        return {**result, "warnings": [*plan.notes, *result["warnings"]], "versions": plan.runtime.versions}
+
+    def check_map(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Check a map that ``explain`` made for the same question."""
+        from napari_medcnn.engine.saliency.check import check_map
+
+        with _saliency_memory():
+            attempts, scan, plan = self._question(body, context)
+            reference = _array(body, "reference") != 0 if body.get("reference") else None
+            result = check_map(attempts, scan, np.array(_array(body, "map")), reference)
+        return {**result, "versions": plan.runtime.versions}
+
+    def _question(self, body: dict[str, Any], context: Context) -> tuple[Attempts, Scan, Plan]:
+        """Read a request about a map."""
+        from napari_medcnn.engine.saliency.asking import Scan, question_plan
+
+        options = ExplainOptions.from_json(body.get("options") or {})
+        if body.get("layer"):
+            options = replace(options, layer=str(body["layer"]))
+        volume = volume_from_meta(_array(body, "volume"), body["meta"])
+        options = replace(options, frame=_frame(options.frame, volume))
+        region = _array(body, "region") != 0 if body.get("region") else None
+        context.progress(None, "Opening the model")
+        plan = question_plan(self._ready(), body, options, context.check_cancel)
+        attempts, short = self._attempts(plan, options.device)
+        return attempts, Scan(volume, region, options, context, short), plan
 
     def train(self, body: dict[str, Any], context: Context) -> dict[str, Any]:
         """Fine-tune a model on a dataset table into a new package."""
@@ -206,6 +248,27 @@ class _Engine:
         if self._models is not None:
             self._models.clear()
         return {}
+
+
+@contextlib.contextmanager
+def _saliency_memory() -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise EngineError(
+            "There is not enough memory to explain this scan, even with the smallest windows; close other programs, "
+            "crop the scan, or choose the method occlusion.",
+            state="out of memory",
+        ) from error
+
+
+def _frame(frame: int, volume: Volume) -> int:
+    """Return the time point to take of what was handed over: one may have been chosen before the hand-over."""
+    if frame < volume.frames:
+        return frame
+    if volume.axes.startswith("t"):
+        raise InputError(f"frame: expected 0 to {volume.frames - 1}, got {frame}")
+    return 0
 
 
 def _lighter() -> bool:

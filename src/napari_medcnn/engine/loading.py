@@ -38,6 +38,10 @@ class Loaded:
         sha256 by name of the trusted modules it was opened with.
     kind, engine
         What runs it, and in words with versions.
+    traces
+        What `engine.saliency` has traced of it: it lives as long as the network does.
+    starts
+        Seconds that tracing it took there last, by whether a gradient was wanted.
     """
 
     model: Any
@@ -48,6 +52,8 @@ class Loaded:
     code: dict[str, str] = field(default_factory=dict)
     kind: EngineName = "keras"
     engine: str = ""
+    traces: OrderedDict[Any, Any] = field(default_factory=OrderedDict)
+    starts: dict[bool, float] = field(default_factory=dict)
     _compiled: OrderedDict[tuple[int, ...], Forward] = field(default_factory=OrderedDict)
 
     def forward(self, shape: tuple[int, ...]) -> Forward:
@@ -58,6 +64,10 @@ class Loaded:
             self._compiled[shape] = self._compile(shape)
         self._compiled.move_to_end(shape)
         return self._compiled[shape]
+
+    def ready(self, shape: tuple[int, ...]) -> bool:
+        """Return True if `forward` was compiled for this shape before."""
+        return shape in self._compiled
 
     def raw(self, batch: Float32) -> Float32:
         """Return the network's own output, float32, for inputs (batch, *spatial, channel)."""

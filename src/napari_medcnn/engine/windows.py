@@ -31,12 +31,28 @@ _LARGEST_SPREAD = 0.5
 
 @dataclass
 class Observed:
-    """What the raw output of the network looked like over the whole scan, per channel; None before the first."""
+    """What the raw output of the network looked like over the whole scan, per channel; None before the first.
+
+    `seconds` and `windows` count all; `first` is what the pass took for which the network was compiled, `steady` the
+    `timed` others together, and `shape` the input of the last.
+    """
 
     low: Float32 | None = None
     high: Float32 | None = None
     seconds: float = 0.0
     windows: int = 0
+    shape: tuple[int, ...] = ()
+    first: float = 0.0
+    steady: float = 0.0
+    timed: int = 0
+
+    def lap(self, shape: tuple[int, ...], seconds: float, fresh: bool) -> None:
+        """Note what a pass took; `fresh` if the network was compiled for it."""
+        self.shape, self.seconds = shape, self.seconds + seconds
+        if fresh:
+            self.first = seconds
+        else:
+            self.steady, self.timed = self.steady + seconds, self.timed + 1
 
     def add(self, low: Float32, high: Float32) -> None:
         """Widen the ranges."""
@@ -108,9 +124,10 @@ class Run:
         self.context.check_cancel()
         flat = self.loaded.spec.preparation.dimensions == 2
         batch = window if flat else window[None]
+        fresh = not self.loaded.ready(batch.shape)
         started = time.monotonic()
         scores, low, high = self.loaded.forward(batch.shape)(batch)
-        self.observed.seconds += time.monotonic() - started
+        self.observed.lap(batch.shape, time.monotonic() - started, fresh)
         check_output(scores, low, high, self.loaded)
         self.observed.add(low, high)
         if self.loaded.spec.task == "classification":

@@ -107,7 +107,7 @@ def forecast_for(geometry: Geometry, dtype: npt.DTypeLike, spec: ModelSpec, opti
         The model works in mm and the voxel size of the scan is unknown.
     """
     prepared = spec.preparation
-    model, seen, converted = _grids(geometry, spec, options)
+    model, seen, converted = grids(geometry, spec, options)
     tile = spec.tile or (model if prepared.dimensions == 3 else model[1:])
     z, y, x = (1, *tile) if len(tile) == 2 else tile
     divisor = spec.divisor if spec.tile else 1
@@ -134,7 +134,7 @@ def forecast_for(geometry: Geometry, dtype: npt.DTypeLike, spec: ModelSpec, opti
     )
 
 
-def _grids(geometry: Geometry, spec: ModelSpec, options: PredictOptions) -> tuple[Shape, Shape, int]:
+def grids(geometry: Geometry, spec: ModelSpec, options: PredictOptions) -> tuple[Shape, Shape, int]:
     """Return the network's grid as far as it is prepared, the part of it that is run, and how many voxels resampled."""
     how, _ = turn(geometry, spec.preparation, options.slices)
     turned = geometry.reoriented(how)

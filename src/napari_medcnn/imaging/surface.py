@@ -19,8 +19,10 @@ from skimage.measure import marching_cubes
 from napari_medcnn.errors import InputError
 from napari_medcnn.imaging.preview import Three, block_means, blocks_for
 
-#: A class of a box with more voxels than ``_SIDE ** 3`` is brought to blocks of voxels first: about 400,000 triangles.
-_SIDE = 160
+#: A class of a box with more voxels than ``SIDE ** 3`` is brought to blocks of voxels first: about 400,000 triangles.
+SIDE = 160
+#: No surface for a screen is brought to fewer blocks: it would be another shape.
+COARSEST = 12
 #: Standard deviation of the smoothing, in voxels (or blocks).
 _SIGMA = 0.8
 #: Where to cut the field, and which share of the voxels must lie above it.
@@ -80,6 +82,7 @@ def surface_of(
     box: tuple[slice, slice, slice],
     spacing: Three,
     translate: Three,
+    side: int = SIDE,
 ) -> Surface:
     """Return the surface of a class.
 
@@ -93,6 +96,8 @@ def surface_of(
         Where to look.
     spacing, translate
         Of the voxels in the world, (z, y, x).
+    side
+        A class of a box with more than ``side ** 3`` voxels is brought to blocks of voxels first.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def surface_of(
     inside = mask[box] == label_id
     if not inside.any():
         raise InputError(f"class {label_id}: expected at least one voxel, got none; it has no surface")
-    blocks = blocks_for(inside.shape, spacing, _SIDE, 4 * _SIDE)
+    blocks = blocks_for(inside.shape, spacing, side, 4 * side)
     field = _means(inside, blocks)
     spacing_b = np.array(spacing) * blocks
     start = np.array([part.start for part in box]) * spacing + np.array(translate)
@@ -113,6 +118,15 @@ def surface_of(
     vertices, faces, _normals, _values = marching_cubes(smooth, _level(smooth, wanted))
     turned = np.ascontiguousarray(faces[:, ::-1], dtype=np.int32)
     return Surface(label_id, (vertices * spacing_b + corner).astype(np.float32), turned, max(blocks))
+
+
+def coarser_side(surface: Surface, shape: tuple[int, ...], most: int) -> int:
+    """Return the `side` with which a class of a box of this shape has about `most` triangles, `COARSEST` at least.
+
+    Triangles follow the square of how fine the field is.
+    """
+    now = math.prod(math.ceil(n / surface.coarser) for n in shape) ** (1 / 3)
+    return max(COARSEST, int(min(now, SIDE) * math.sqrt(most / max(1, len(surface.faces)))))
 
 
 def _means(inside: npt.NDArray[np.bool_], blocks: tuple[int, int, int]) -> npt.NDArray[np.float32]:

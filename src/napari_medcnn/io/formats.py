@@ -9,6 +9,7 @@ from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import InputError
+from napari_medcnn.io.coco import inspect_coco, read_coco
 from napari_medcnn.io.found import Item, shown
 from napari_medcnn.io.gipl import inspect_gipl, read_gipl
 from napari_medcnn.io.metaimage import inspect_metaimage, read_metaimage
@@ -19,7 +20,10 @@ from napari_medcnn.io.pictures import inspect_picture, read_picture
 from napari_medcnn.io.sniff import Format
 
 #: In words, for messages.
-READS = "NIfTI, Analyze, NRRD, MetaImage, MGH, GIPL, DICOM, PNG, JPEG, TIFF, BMP, GIF, WebP and JPEG 2000 are read"
+READS = (
+    "NIfTI, Analyze, NRRD, MetaImage, MGH, GIPL, DICOM, PNG, JPEG, TIFF, BMP, GIF, WebP and JPEG 2000 are read, and "
+    "masks in COCO's JSON"
+)
 
 _PART = re.compile(r"(?:^|:)((?:layer|page)-\d+)$")
 
@@ -42,6 +46,8 @@ def inspect_file(path: Path, kind: Format) -> tuple[Item, ...]:
         return inspect_mgh(path)
     if kind == "gipl":
         return inspect_gipl(path)
+    if kind == "coco":
+        return inspect_coco(path)
     return inspect_picture(path, kind)
 
 
@@ -83,6 +89,8 @@ def _read(path: Path, kind: Format, part: str | None, consent: Consent, as_ids: 
         return read_mgh(path, consent, as_ids), None
     if kind == "gipl":
         return read_gipl(path, consent, as_ids), None
+    if kind == "coco":
+        return read_coco(path, part)
     return read_picture(path, kind, as_ids, consent, part)
 
 

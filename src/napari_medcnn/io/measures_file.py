@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ class Kept:
         if scale is not None and not isinstance(scale, dict):
             raise InputError("scale: expected known_mm and drawn")
         return cls(tuple(Measure.from_json(row) for row in rows), None if scale is None else SetScale.from_json(scale))
+
+
+def stamp() -> str:
+    """Return the time of now as tables state it: ISO 8601, local, with its offset from UTC."""
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
 
 
 def as_csv(table: Table) -> str:

@@ -2,7 +2,7 @@
 
 Masks carry their class names in the file itself: NIfTI as JSON in a header extension (code 6), NRRD in the field
 ``medcnn``, .seg.nrrd as 3D Slicer's segments, MetaImage in ``medcnn_label_<id>`` lines, PNG in a text chunk beside its
-palette.  Nothing of a patient, and no file name, is written into a header.
+palette, COCO-style JSON among its categories.  Nothing of a patient, and no file name, is written into a header.
 """
 
 from __future__ import annotations
@@ -21,26 +21,37 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import SaveError
 from napari_medcnn.io import encode
 from napari_medcnn.io.atomic import atomic_write
+from napari_medcnn.io.coco import coco_of
+from napari_medcnn.io.file_state import FileState, check_unchanged
 from napari_medcnn.io.found import shown
 from napari_medcnn.io.pictures import LABEL_CHUNK
 from napari_medcnn.io.read import named, read_labels, read_volume
 
 _AFFINE_TOLERANCE_MM = 1e-4
 _VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
-_LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".png")
+_LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha", ".png", ".json")
 
 
-def save_labels(mask: LabelMap, path: Path | str) -> None:
-    """Write a mask; the suffix of `path` decides: .nii.gz, .nii, .seg.nrrd, .nrrd, .mha, or .png for pictures.
+def save_labels(mask: LabelMap, path: Path | str, seen: FileState | None = None) -> None:
+    """Write a mask; the suffix of `path` decides: .nii.gz, .nii, .seg.nrrd, .nrrd, .mha; of pictures .png, .json.
 
+    A DICOM segmentation needs its series: `io.dicom.seg_out.save_seg`.  JSON is as COCO has it.
     Every id present gets a name.  A PNG is indexed-colour: pixel value = class id, up to 255.
+
+    Parameters
+    ----------
+    seen
+        How the file was when it was opened or last saved: if it is not so any more, it is not written over.
 
     Raises
     ------
+    ChangedOnDiskError
+        Another program wrote to the file since it was `seen`.
     SaveError
         The suffix is not written, the mask does not fit the format, or the disk failed; the old file is intact.
     """
     path = Path(path)
+    check_unchanged(path, seen)
     suffix = _suffix(path, _LABEL_SUFFIXES)
     ids = _narrow(path, mask.array)
     labels = named(mask.labels, ids)
@@ -48,6 +59,10 @@ def save_labels(mask: LabelMap, path: Path | str) -> None:
     if suffix == ".png":
         _check_png(path, whole)
         writer: Callable[[BinaryIO], None] = lambda file: _png(file, whole)  # noqa: E731
+    elif suffix == ".json":
+        _check_flat(path, whole, "COCO-style JSON file")
+        text = json.dumps(coco_of(whole, path.name[: -len(suffix)]), ensure_ascii=False)
+        writer = lambda file: _write_all(file, text.encode("utf-8"))  # noqa: E731
     else:
         record = encode.Record("zyx", mask.geometry, labels)
         writer = lambda file: encode.write(file, suffix, ids, record)  # noqa: E731
@@ -59,6 +74,7 @@ def save_labels(mask: LabelMap, path: Path | str) -> None:
         if back.labels.to_json() != labels.to_json() and not _only_codes_differ(back, whole, suffix):
             raise SaveError(f"{shown(path)}: not saved, the class names read back differ; the old file is unchanged")
         _same_place(path, back.geometry, mask.geometry)
+        check_unchanged(path, seen)  # once more, right before the rename
 
     _commit(path, writer, verify)
 
@@ -164,15 +180,20 @@ def _same_place(path: Path, back: Geometry, meant: Geometry) -> None:
 
 
 def _check_png(path: Path, mask: LabelMap) -> None:
-    if mask.geometry.shape[0] != 1:
-        raise SaveError(
-            f"{shown(path)}: a PNG holds one slice, this mask has {mask.geometry.shape[0]}; choose .nii.gz or .seg.nrrd"
-        )
+    _check_flat(path, mask, "PNG")
     if mask.array.dtype != np.uint8 or (mask.labels.ids and mask.labels.ids[-1] > 255):
         raise SaveError(f"{shown(path)}: an indexed PNG holds class ids up to 255; choose .nii.gz or .seg.nrrd")
+
+
+def _check_flat(path: Path, mask: LabelMap, what: str) -> None:
+    if mask.geometry.shape[0] != 1:
+        raise SaveError(
+            f"{shown(path)}: a {what} holds one slice, this mask has {mask.geometry.shape[0]}; choose .nii.gz or "
+            ".seg.nrrd"
+        )
     if mask.geometry.spacing_known or mask.geometry.orientation_known:
         raise SaveError(
-            f"{shown(path)}: a PNG cannot hold the position and voxel size of this mask; choose .nii.gz or .seg.nrrd"
+            f"{shown(path)}: a {what} cannot hold the position and voxel size of this mask; choose .nii.gz or .seg.nrrd"
         )
 
 

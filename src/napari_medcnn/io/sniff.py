@@ -11,7 +11,20 @@ from napari_medcnn.io.found import shown
 from napari_medcnn.io.inflate import first_bytes
 
 Format = Literal[
-    "nifti", "nrrd", "metaimage", "mgh", "gipl", "dicom", "png", "jpeg", "tiff", "bmp", "gif", "webp", "jpeg2000"
+    "nifti",
+    "nrrd",
+    "metaimage",
+    "mgh",
+    "gipl",
+    "dicom",
+    "png",
+    "jpeg",
+    "tiff",
+    "bmp",
+    "gif",
+    "webp",
+    "jpeg2000",
+    "coco",
 ]
 
 #: What we can name and do not read, by how the content begins, and what opens it.
@@ -106,7 +119,15 @@ def _rarer(head: bytes) -> Format | None:
         return "gipl"
     if _is_mgh(head):
         return "mgh"
+    if _is_coco(head):
+        return "coco"
     return "metaimage" if _is_metaimage(head) else None
+
+
+def _is_coco(head: bytes) -> bool:
+    """Return True for JSON that begins with a list of COCO's: masks of pictures."""
+    begin = head.lstrip()
+    return begin[:1] == b"{" and any(key in begin for key in (b'"images"', b'"annotations"', b'"categories"'))
 
 
 def _is_mgh(head: bytes) -> bool:

@@ -11,12 +11,13 @@ ASKED = {
     "damaged": "--damaged",
     "large": "--large",
     "complex_part": "--complex magnitude (or phase, real, imaginary)",
+    "unnumbered": "--unnumbered",
 }
 
 
 def flags_of(consent: Consent) -> list[str]:
     """Return the flags that give this consent; [] for none."""
-    words = [f"--{name}" for name in ("resample", "damaged", "large") if getattr(consent, name)]
+    words = [f"--{name}" for name in ("resample", "damaged", "large", "unnumbered") if getattr(consent, name)]
     words += ["--duplicates", consent.duplicates] if consent.duplicates != NONE.duplicates else []
     return words + (["--complex", consent.complex_part] if consent.complex_part != NONE.complex_part else [])
 

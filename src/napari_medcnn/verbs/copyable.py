@@ -11,16 +11,19 @@ from typing import Any
 
 from napari_medcnn.core.consent import NONE, Consent
 from napari_medcnn.core.options import PredictOptions
+from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.packages import Package
+from napari_medcnn.verbs import copy_explain
 from napari_medcnn.verbs.command_model import CommandRequest
 from napari_medcnn.verbs.consent_flags import flags_of, python_of
 from napari_medcnn.verbs.evaluate import EvaluateRequest
+from napari_medcnn.verbs.explain import ExplainRequest
 from napari_medcnn.verbs.names import stem_of
 from napari_medcnn.verbs.predict import PredictRequest
 
 Run = PredictRequest | CommandRequest
-Copyable = Run | EvaluateRequest
+Copyable = Run | EvaluateRequest | ExplainRequest
 _SAMPLE = "sample:"
 #: Options with a flag of the same name; what is at its default is left out.
 _SWITCHES = ("probabilities", "ignore_fit", "flips", "coarse")
@@ -46,6 +49,8 @@ def as_command(request: Copyable, out: Path | None = None, platform: str = sys.p
         words += ["--split", request.split] if request.split else []
         words += ["-o", str(request.report)] if request.report else []
         return _joined(words, platform)
+    if isinstance(request, ExplainRequest):
+        return explain_command(request, out, platform=platform)
     if isinstance(request, PredictRequest) and request.code:
         raise InputError("code: trusted layers are given in Python only; use Copy as Python.")
     words = ["medcnn", "predict", "-m", _model_of(request), _path_of(request), "-o", str(_target(request, out))]
@@ -82,14 +87,9 @@ def as_python(request: Copyable, out: Path | None = None) -> str:
         given = {"model": request.model, "predictions": request.predictions, "split": request.split}
         given |= {"report": request.report}
         return f"import napari_medcnn as mc\n\nreport = mc.evaluate({str(request.dataset)!r}{_arguments(given)})\n"
-    lines = ["import napari_medcnn as mc"]
-    item = str(request.volume.source.get("item") or "")
-    if item.startswith(_SAMPLE):
-        name = item.removeprefix(_SAMPLE)
-        lines += ["from napari_medcnn.io import samples", "", f"scan = samples.{name}()"]
-        lines += ["scan = scan[0]"] if name == "phantom" else []
-    else:
-        lines += ["", *_reading(_path_of(request), item, _consent_of(request))]
+    if isinstance(request, ExplainRequest):
+        return explain_python(request, out)
+    lines = _opening(request)
     plain = PredictOptions()
     changed = {f.name: getattr(request.options, f.name) for f in fields(plain)}
     changed = {k: v for k, v in changed.items() if v != getattr(plain, k)}
@@ -98,6 +98,41 @@ def as_python(request: Copyable, out: Path | None = None) -> str:
     lines += [f"result = mc.predict(scan, model={_model_of(request)!r}{_arguments(more)})"]
     lines += [f"mc.save(result, {str(_target(request, out))!r})"]
     return "\n".join(lines) + "\n"
+
+
+def explain_command(
+    request: ExplainRequest, out: Path | None = None, checked: bool = False, reference: LabelMap | None = None,
+    platform: str = sys.platform,
+) -> str:  # fmt: skip
+    """Return one line that explains the same in a terminal, with the check if it was `checked`; errors as above."""
+    more = copy_explain.explain_words(request, checked, reference)
+    target = out or copy_explain.map_target(request, _stem_of(request.volume))
+    words = ["medcnn", "explain", "-m", copy_explain.model_of(request), _path_of(request), "-o", str(target), *more]
+    item = request.volume.source.get("item")
+    words += ["--item", str(item)] if item else []
+    return _joined([*words, *flags_of(_consent_of(request))], platform)
+
+
+def explain_python(
+    request: ExplainRequest, out: Path | None = None, checked: bool = False, reference: LabelMap | None = None
+) -> str:
+    """Return lines of Python that explain the same; errors as above."""
+    more = _arguments(copy_explain.explain_arguments(request, checked, reference))
+    target = out or copy_explain.map_target(request, _stem_of(request.volume))
+    lines = _opening(request)
+    lines += [f"made = mc.explain(scan, model={copy_explain.model_of(request)!r}{more})"]
+    return "\n".join([*lines, f"mc.save(made, {str(target)!r})"]) + "\n"
+
+
+def _opening(request: Run | ExplainRequest) -> list[str]:
+    """Return the lines that open the scan."""
+    lines = ["import napari_medcnn as mc"]
+    item = str(request.volume.source.get("item") or "")
+    if not item.startswith(_SAMPLE):
+        return [*lines, "", *_reading(_path_of(request), item, _consent_of(request))]
+    name = item.removeprefix(_SAMPLE)
+    lines += ["from napari_medcnn.io import samples", "", f"scan = samples.{name}()"]
+    return [*lines, "scan = scan[0]"] if name == "phantom" else lines
 
 
 def _arguments(given: dict[str, Any]) -> str:
@@ -121,7 +156,7 @@ def _reading(path: str, item: str, consent: Consent) -> list[str]:
     return [f"scan = mc.read({path!r}{_arguments({'item': item or None})}{agreed})"]
 
 
-def _consent_of(request: Run) -> Consent:
+def _consent_of(request: Run | ExplainRequest) -> Consent:
     return Consent.from_json(request.volume.source.get("consent") or {})
 
 
@@ -131,7 +166,7 @@ def _model_of(request: Run) -> str:
     return str(request.model.path) if isinstance(request.model, Package) else str(request.model)
 
 
-def _path_of(request: Run) -> str:
+def _path_of(request: Run | ExplainRequest) -> str:
     path = request.volume.source.get("path")
     if not path:
         raise InputError("This scan did not come from a file; save it first.")
@@ -141,10 +176,12 @@ def _path_of(request: Run) -> str:
 def _target(request: Run, out: Path | None) -> Path:
     if out is not None:
         return out
-    volume = request.volume
+    return Path(f"{_stem_of(request.volume)}-mask{'.png' if request.volume.is_picture else '.nii.gz'}")
+
+
+def _stem_of(volume: Volume) -> str:
     path = str(volume.source.get("path") or "")
-    stem = stem_of(Path(path if Path(path).exists() else path.partition("|")[0])) if path else "result"
-    return Path(f"{stem}-mask{'.png' if volume.is_picture else '.nii.gz'}")
+    return stem_of(Path(path if Path(path).exists() else path.partition("|")[0])) if path else "result"
 
 
 def _joined(words: list[str], platform: str) -> str:

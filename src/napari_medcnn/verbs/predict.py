@@ -245,14 +245,9 @@ def _ref(ref: ArrayRef | None) -> dict[str, Any] | None:
 
 def _provenance(job: _Job, reply: Mapping[str, Any]) -> Provenance:
     spec, volume = job.package.spec, job.volume
-    model: dict[str, Any] = {
-        "name": spec.name, "version": spec.version, "sha256": spec.sha256, "licence": spec.licence
-    }  # fmt: skip
-    if job.request.code:
-        model["code"] = {name: _code_sha256(name) for name in job.request.code}
     warnings = tuple(map(str, reply.get("warnings", ())))
     return Provenance(
-        model=model,
+        model=model_record(spec, job.request.code),
         options=to_json(job.request.options),
         versions={"napari-medcnn": __version__, **{str(k): str(v) for k, v in reply.get("versions", {}).items()}},
         device=str(reply.get("device", "")),
@@ -261,6 +256,16 @@ def _provenance(job: _Job, reply: Mapping[str, Any]) -> Provenance:
         seconds={str(k): float(v) for k, v in reply.get("seconds", {}).items()},
         notes=tuple(f"{i.topic}: {i.text}" for i in job.fit if i.level != "ok") + warnings,
     )
+
+
+def model_record(spec: ModelSpec, code: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the record of a result says of the model: name, version, hash, licence, trusted code by hash."""
+    model: dict[str, Any] = {
+        "name": spec.name, "version": spec.version, "sha256": spec.sha256, "licence": spec.licence
+    }  # fmt: skip
+    if code:
+        model["code"] = {name: _code_sha256(name) for name in code}
+    return model
 
 
 def _code_sha256(name: str) -> str:

@@ -11,25 +11,30 @@ from typing import Any
 
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.results import Classification, Provenance, Segmentation
+from napari_medcnn.core.saliency import SaliencyMap
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
+from napari_medcnn.io.file_state import FileState
 from napari_medcnn.io.save import save_json, save_labels, save_text, save_volume
 from napari_medcnn.verbs.guard import guarded, stop_if
 from napari_medcnn.verbs.names import provenance_path
+from napari_medcnn.verbs.save_map import write_map
 
-Saved = Volume | LabelMap | Segmentation | Classification
+Saved = Volume | LabelMap | Segmentation | Classification | SaliencyMap
 
 
 @dataclass(frozen=True)
 class SaveRequest:
     """Write `obj` to `path`.
 
-    `provenance` (a Provenance or its JSON) is written beside it; results bring their own.
+    `provenance` (a Provenance or its JSON) is written beside it; results bring their own.  `seen` is how the file of
+    a mask was when it was opened or last saved: changed by another program since, it is not written over.
     """
 
     obj: Saved
     path: Path
     provenance: Provenance | Mapping[str, Any] | None = None
+    seen: FileState | None = None
 
 
 @guarded
@@ -43,14 +48,16 @@ def run(request: SaveRequest, cancel: Cancel) -> Events:
 def write(request: SaveRequest) -> Path:
     """Write now, without events."""
     path, obj, provenance = Path(request.path), request.obj, request.provenance
+    if isinstance(obj, SaliencyMap):  # brings its own record; the library's also bring their scan
+        return write_map(obj, path, getattr(obj, "volume", None), getattr(obj, "mask", None))
     if isinstance(obj, Segmentation | Classification):
         provenance = provenance if provenance is not None else obj.provenance
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: there is no such folder; make it first or choose another one.")
     if isinstance(obj, Segmentation):
-        save_labels(obj.mask, path)
+        save_labels(obj.mask, path, request.seen)
     elif isinstance(obj, LabelMap):
-        save_labels(obj, path)
+        save_labels(obj, path, request.seen)
     elif isinstance(obj, Volume):
         save_volume(obj, path)
     elif isinstance(obj, Classification):

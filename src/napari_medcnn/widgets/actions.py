@@ -39,12 +39,15 @@ def actions_of(dock: MedcnnDock) -> dict[str, Callable[..., Any]]:
         "pick_class": work.choose_class,
         "step_class": work.step_class,
         "swap_class": work.swap_class,
+        "find_class": work.classes.find,
         "tool_pick": lambda: work.use_tool("pick"),
-        "tool_paint": lambda: work.use_tool("paint"),
+        "tool_paint": lambda: dock.painting.take_brush(),
         "tool_erase": lambda: work.use_tool("erase"),
-        "tool_fill": lambda: work.use_tool("fill"),
         "brush": work.step_brush,
         **dock.reading.actions(),
+        **dock.why.actions(),
+        **dock.toolbox.actions(),
+        **dock.doubts.actions(),
     }
 
 
@@ -61,7 +64,7 @@ class MouseHooks:
     """Our mouse callbacks, first in napari's lists: they decide before a layer's tool hears of a press."""
 
     def __init__(self, viewer: Any, views: Views, viewing: Viewing, strokes: Strokes, correcting: Correcting) -> None:
-        views.add_hook("wheel", correcting.on_wheel, main_only=True)
+        views.add_hook("wheel", correcting.on_wheel)
         views.add_hook("wheel", viewing.on_wheel)
         views.add_hook("drag", viewing.on_drag)
         views.add_hook("double_click", self.on_double_click)

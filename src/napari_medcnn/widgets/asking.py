@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.errors import MedcnnError
+from napari_medcnn.verbs import save
 from napari_medcnn.widgets.parts import copy_text
 
 if TYPE_CHECKING:
@@ -62,9 +64,18 @@ class Asking:
         if isinstance(session.result, Classification):
             path = self._dock.dialogs.save_scores("scores.csv")
             if path is not None:
-                session.save_scores(path)
+                self._save_scores(session.result, path)
         elif isinstance(session.result, Segmentation):
             self._dock.correcting.save()
+
+    def _save_scores(self, result: Classification, path: Path) -> None:
+        session = self._dock.session
+        session.names.add(str(path))
+        request = save.SaveRequest(result, path)
+        session.tasks.start("Saving", lambda cancel: save.run(request, cancel), self._scores_saved, session.failed.emit)
+
+    def _scores_saved(self, path: Path) -> None:
+        self._dock.session.note.emit(f"Saved: {path.name}")
 
     def _copy(self, make: Callable[[], str]) -> None:
         try:

@@ -10,7 +10,8 @@ from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_medcnn.core.windows import Limits, plain
+from napari_medcnn.core.quantity import AS_STORED, plain
+from napari_medcnn.core.windows import Limits
 from napari_medcnn.errors import InputError
 from napari_medcnn.widgets.number_field import NumberField
 from napari_medcnn.widgets.parts import GAP, Choice, Text, button, clear_layout, column, row
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 3
 _NARROWEST = 1e-9
-_REST_MS = 100
+_REST_MS = 250
 _WORDS = (("Window", "Level"), ("Black", "White"))
 
 
@@ -29,7 +30,7 @@ class BrightnessBlock(QWidget):
     """What is seen of it; signals say what is wanted.
 
     Signals: `preset` with the number of a window; `typed` with black and white; `layer_chosen` with the place of a scan
-    in the list that `show_layers` was given; `refused` with an error.
+    in the list that `show_layers` was given; `presets_changed` when other windows are offered; `refused` with an error.
     """
 
     preset = Signal(int)
@@ -38,6 +39,7 @@ class BrightnessBlock(QWidget):
     inverted = Signal()
     copied = Signal()
     last_wanted = Signal()
+    presets_changed = Signal()
     refused = Signal(object)
 
     def __init__(self) -> None:
@@ -61,7 +63,7 @@ class BrightnessBlock(QWidget):
         self._resting.setSingleShot(True)
         self._resting.timeout.connect(self._show_numbers)
         layout.addLayout(self._fields())
-        self.invert = button("Invert", self.inverted.emit, "Swap black and white (I)")
+        self.invert = button("Invert", self.inverted.emit, "Swap black and white", "invert")
         self.invert.setCheckable(True)
         self.copy = button("To other series", self.copied.emit, "Give this window to the other open scans of this kind")
         layout.addLayout(row(self.invert, self.copy))
@@ -114,26 +116,29 @@ class BrightnessBlock(QWidget):
     def show_presets(self, names: Mapping[int, str]) -> None:
         """Show a button for each window by the number of its key; the block is hidden without any."""
         self.setVisible(bool(names))
-        if tuple(names.items()) == self._names:
-            return
+        if not names or tuple(names.items()) == self._names:
+            return  # between two scans of a kind the buttons stay: making them anew is seen when a scan opens
         self._names = tuple(names.items())
         clear_layout(self.presets)
         for place, (number, name) in enumerate(self._names):
-            tip = f"{name}: key {number} while reading, Ctrl+{number} always"
-            made = button(name, partial(self.preset.emit, number), tip)
+            made = button(name, partial(self.preset.emit, number), name, f"preset {number}")
             made.setStyleSheet("padding-left: 2px; padding-right: 2px")
             self.presets.addWidget(made, place // _COLUMNS, place % _COLUMNS)
+        self.presets_changed.emit()
 
     def show_window(self, limits: Limits, inverted: bool, unit: str) -> None:
         """Show the values of black and white, and what follows from them."""
         self._limits = limits
         self.invert.setChecked(inverted)
         self.unit.setText(unit)
-        if not self._resting.isActive():
+        self.title.setText("Brightness" if unit else f"Brightness, values {AS_STORED}")
+        if self._resting.isActive():
+            self._resting.start(_REST_MS)
+        else:
             self._show_numbers()
 
     def _show_numbers(self) -> None:
-        """Write the numbers, and no more than ten times a second: drawing them takes as long as drawing the slice."""
+        """Write the numbers at once, in a drag when it rests: the view says them, and drawing them costs a slice."""
         if self._limits == self._written:
             return
         self._written = low, high = self._limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QLineEdit
 
 from napari_medcnn.core.consent import NONE, Consent, Report
 from napari_medcnn.core.events import Progress
@@ -35,11 +36,14 @@ class Browsing(QObject):
         self._tree.chosen.connect(self._on_chosen)
         self._tree.header_asked.connect(self.show_header)
         self._tree.beside_asked.connect(self.open_beside)
+        dock.header.clean = self.clean
         opening = self._session.opening
         opening.asked.connect(self._on_asked)
         opening.progressed.connect(self._on_progress)
         opening.preview_changed.connect(self._on_preview)
         dock.reading.second_series.changed.connect(self._show_person)
+        self._session.mask_changed.connect(self._leave_tree)
+        self._session.beside_changed.connect(self._leave_tree)
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -97,6 +101,28 @@ class Browsing(QObject):
 
     def _show_person(self) -> None:
         self._dock.header.show_person(person_words(self.person()))
+
+    # ---- the keyboard ------------------------------------------------------------------------------------------------
+
+    def keys_to_picture(self) -> None:
+        """A scan has opened: from now on keys act on it, unless somebody has begun to type in the meantime."""
+        focused = self._dock.window().focusWidget()
+        typing = isinstance(focused, QLineEdit) and focused.isVisible() and focused.text() != ""
+        if self._session.scan is not None and not typing:
+            self._focus_picture()
+
+    def _leave_tree(self) -> None:
+        """What was chosen in the list is there: a mask, or a scan beside the first."""
+        focused = self._dock.window().focusWidget()
+        if self._session.scan is not None and focused is not None and self._tree.view is focused:
+            self._focus_picture()
+
+    def _focus_picture(self) -> None:
+        pane = self._dock.views.active
+        if pane is None or not pane.native.isVisible():
+            pane = next(iter(self._dock.views.shown), None)
+        if pane is not None:
+            pane.native.setFocus(Qt.FocusReason.OtherFocusReason)
 
     # ---- notices ---------------------------------------------------------------------------------------------------
 

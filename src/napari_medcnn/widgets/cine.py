@@ -18,7 +18,7 @@ from napari_medcnn.widgets.wording import frame_words
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
-_FIRST_PER_SECOND, _MOST_PER_SECOND = 10.0, 60.0
+_LEAST_PER_SECOND, _FIRST_PER_SECOND, _MOST_PER_SECOND = 0.1, 10.0, 60.0
 _STEPS = {"b": "b-values", "TE": "echoes", "echo": "echoes", "TI": "inversion times"}
 #: The window always has this long to draw and to hear before the next picture, in ms.
 _REST_MS = 5
@@ -32,7 +32,7 @@ class CineRow(QWidget):
         layout = column(self, margin=0)
         self.play = button("Play", played)
         self.play.setCheckable(True)
-        self.speed = NumberField("Pictures per second", low=0.1, high=_MOST_PER_SECOND)
+        self.speed = NumberField("Pictures per second", low=_LEAST_PER_SECOND, high=_MOST_PER_SECOND)
         self.speed.setMaximumWidth(60)
         self.what = QLabel()
         layout.addLayout(row(self.play, self.speed, self.what, stretch=True))
@@ -80,6 +80,17 @@ class Cine(QObject):
     def actions(self) -> dict[str, Callable[..., Any]]:
         """No key of its own."""
         return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what a saved reading keeps: how fast it plays."""
+        return {"per_second": float(self.per_second)}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take the speed of a saved reading; it does not begin to play."""
+        per_second = float(kept["per_second"])
+        if not _LEAST_PER_SECOND <= per_second <= _MOST_PER_SECOND:
+            raise ValueError("speed")
+        self._set_speed(per_second)
 
     def cancel(self) -> None:
         """Esc ends it."""

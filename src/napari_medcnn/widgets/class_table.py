@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_medcnn.core.labels import LabelSet
@@ -21,6 +21,8 @@ class ClassTable(QTableWidget):
     renamed = Signal(int, str)
     hidden_changed = Signal(object)
     locked_changed = Signal(object)
+    #: The menu of a class is wanted, at a place of the screen.
+    menu_asked = Signal(int, QPoint)
 
     def __init__(self) -> None:
         super().__init__(0, 5)
@@ -37,7 +39,10 @@ class ClassTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._labels = LabelSet()
+        self._keys: dict[int, str] = {}
         self._filling = False
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.customContextMenuRequested.connect(self._on_menu)
         self.itemChanged.connect(self._on_changed)
         self.cellClicked.connect(lambda r, _c: self.chosen.emit(self._labels.ids[r]))
 
@@ -51,8 +56,8 @@ class ClassTable(QTableWidget):
         self.setRowCount(len(labels))
         for index, label in enumerate(labels):
             name = QTableWidgetItem(swatch(label), label.name)
-            name.setToolTip("Double-click renames")
-            key = QTableWidgetItem(str(label.id) if label.id <= 9 else "")
+            name.setToolTip("Double-click renames; right-click: colour, merge, pieces, delete")
+            key = QTableWidgetItem(self._keys.get(label.id, ""))
             n = counts.get(label.id, 0)
             much = QTableWidgetItem(words(n) if n else "none")
             much.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -65,6 +70,14 @@ class ClassTable(QTableWidget):
         self._filling = False
         rows = min(max(1, len(labels)), _ROWS_SHOWN)
         self.setFixedHeight(self.horizontalHeader().sizeHint().height() + rows * self.rowHeight(0) + 4)
+
+    def show_keys(self, keys: Mapping[int, str]) -> None:
+        """Show the keys that hold now, by class."""
+        self._filling = True
+        self._keys = dict(keys)
+        for index, label_id in enumerate(self._labels.ids[: self.rowCount()]):
+            self.item(index, _KEY).setText(self._keys.get(label_id, ""))
+        self._filling = False
 
     def show_amounts(self, counts: Mapping[int, int], words: Callable[[int], str]) -> None:
         """Show new amounts only, after a stroke."""
@@ -80,6 +93,31 @@ class ClassTable(QTableWidget):
             self.selectRow(self._labels.ids.index(label_id))
         else:
             self.clearSelection()
+
+    @property
+    def chosen_id(self) -> int | None:
+        """The class that is marked; None for background."""
+        rows = {index.row() for index in self.selectedIndexes()}
+        return self._labels.ids[rows.pop()] if len(rows) == 1 else None
+
+    def rename(self, label_id: int) -> None:
+        """Begin to type another name into the table."""
+        if label_id in self._labels:
+            self.setFocus()
+            self.editItem(self.item(self._labels.ids.index(label_id), _NAME))
+
+    def resizeEvent(self, event: object) -> None:
+        """With more rows in view begin at the top again, as far as the marked class allows."""
+        super().resizeEvent(event)
+        marked = self.selectedIndexes()
+        self.scrollToTop()
+        if marked:
+            self.scrollTo(marked[0])
+
+    def _on_menu(self, at: QPoint) -> None:
+        row = self.rowAt(at.y())
+        if row >= 0:
+            self.menu_asked.emit(self._labels.ids[row], self.viewport().mapToGlobal(at))
 
     def _on_changed(self, item: QTableWidgetItem) -> None:
         if self._filling:

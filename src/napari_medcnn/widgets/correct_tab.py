@@ -5,34 +5,46 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QLabel, QLineEdit, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_medcnn.widgets.class_table import ClassTable
 from napari_medcnn.widgets.layers import Tool
 from napari_medcnn.widgets.parts import Text, button, column, line, row
+from napari_medcnn.widgets.tools.brush_row import BrushRow
+from napari_medcnn.widgets.tools.form import ToolForm
 
-TOOLS: tuple[tuple[str, Tool, str], ...] = (
-    ("Move", "pan_zoom", "Drag moves the picture"),
-    ("Brush", "paint", "P"),
-    ("Eraser", "erase", "E; or Ctrl+drag with the brush"),
-    ("Fill", "fill", "F; fills one connected piece of a class in this slice"),
-    ("Pick", "pick", "L; takes the class under the cursor"),
+#: Word, tool, tool tip, action of the table of keys.
+TOOLS: tuple[tuple[str, Tool, str, str], ...] = (
+    ("Move", "pan_zoom", "Drag moves the picture", ""),
+    ("Brush", "paint", "Drag paints", "tool_paint"),
+    ("Eraser", "erase", "Drag erases; so does Ctrl+drag with the brush", "tool_erase"),
+    ("Fill", "fill", "Fills the piece or hole under a click; again: in 3D", "tool_fill"),
+    ("Pick", "pick", "Takes the class under the cursor", "tool_pick"),
 )
-LARGEST_BRUSH = 100
+#: Tools of ours that are drawn with, as above.
+DRAWN: tuple[tuple[str, str, str, str], ...] = (
+    ("Lasso", "lasso", "Drag around, or click corners; Enter or a double-click finishes", "tool_lasso"),
+    ("Region", "grow", "Click in a region; the wheel changes how like its values must be", "tool_grow"),
+)
+#: Pixels of the name of a step on Undo and Redo; the whole name is told when it is done.
+_STEP_WIDTH = 132
 
 
 class CorrectTab(QWidget):
     """Shows the state of the mask and emits what is wanted."""
 
     tool_chosen = Signal(str)
+    drawn_chosen = Signal(str)
     brush_changed = Signal(int)
     class_added = Signal(str)
+    change_asked = Signal()
     undo_asked = Signal()
     redo_asked = Signal()
     save_asked = Signal()
     dataset_asked = Signal()
     empty_asked = Signal()
     open_asked = Signal()
+    tools_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,30 +72,34 @@ class CorrectTab(QWidget):
         self.new_class.setAccessibleName("Name of a new class")
         self.new_class.setMaxLength(200)
         self.new_class.returnPressed.connect(self._add)
-        adding = row(self.new_class, button("Add class", self._add))
+        self.change_class = button(
+            "Change...", self.change_asked.emit, "Of the chosen class: name, colour, merge, pieces, delete"
+        )
+        adding = row(self.new_class, button("Add class", self._add), self.change_class)
         adding.setStretch(0, 1)
         layout.addLayout(adding)
         layout.addWidget(line())
         self.tools = QButtonGroup(self)
-        self._tool_buttons = {}
-        for name, tool, tip in TOOLS:
-            made = button(name, partial(self.tool_chosen.emit, tool), tip)
-            made.setCheckable(True)
-            self.tools.addButton(made)
-            self._tool_buttons[tool] = made
-        layout.addLayout(row(*list(self._tool_buttons.values())))
-        self.brush = QSlider(Qt.Orientation.Horizontal)
-        self.brush.setRange(1, LARGEST_BRUSH)
-        self.brush.setAccessibleName("Brush size in pixels")
-        self.brush.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.brush_words = QLabel("")
-        self.brush_words.setMinimumWidth(48)
-        self.brush.valueChanged.connect(self._brush_moved)
-        sizes = row(QLabel("Brush size"), self.brush, self.brush_words)
-        sizes.setStretch(1, 1)
-        layout.addLayout(sizes)
-        self.undo = button("Undo", self.undo_asked.emit, "Ctrl+Z")
-        self.redo = button("Redo", self.redo_asked.emit, "Ctrl+Shift+Z or Ctrl+Y")
+        self._tool_buttons: dict[str, QPushButton] = {}
+        for rows, chosen in ((TOOLS, self.tool_chosen), (DRAWN, self.drawn_chosen)):
+            for name, tool, tip, action in rows:
+                made = button(name, partial(chosen.emit, tool), tip, action)
+                made.setCheckable(True)
+                self.tools.addButton(made)
+                self._tool_buttons[tool] = made
+        made_now = list(self._tool_buttons.values())
+        layout.addLayout(row(*made_now[: len(TOOLS)]))
+        more = "Smooth, fill holes, margins, threshold, pieces, slices between"
+        self.more = button("More tools...", self.tools_asked.emit, more, "show_tools")
+        layout.addLayout(row(*made_now[len(TOOLS) :], self.more))
+        self.form = ToolForm()
+        layout.addWidget(self.form)
+        self.brush_row = BrushRow()
+        self.brush, self.brush_words = self.brush_row.size_slider, self.brush_row.size_words
+        self.brush_row.size_changed.connect(self.brush_changed)
+        layout.addWidget(self.brush_row)
+        self.undo = button("Undo", self.undo_asked.emit, "Take the last stroke back", "undo")
+        self.redo = button("Redo", self.redo_asked.emit, "Make it again", "redo")
         layout.addLayout(row(self.undo, self.redo))
         layout.addWidget(line())
         self.save = button("Save corrected mask...", self.save_asked.emit)
@@ -103,31 +119,30 @@ class CorrectTab(QWidget):
         self.nothing_words.setText(words)
 
     def show_tool(self, tool: str) -> None:
-        """Mark the tool that the mouse holds."""
-        made = self._tool_buttons.get(tool)  # type: ignore[call-overload]
+        """Mark the tool that the mouse holds; none where it has no button."""
+        made, marked = self._tool_buttons.get(tool), self.tools.checkedButton()
         if made is not None:
             made.setChecked(True)
+        elif marked is not None:
+            self.tools.setExclusive(False)
+            marked.setChecked(False)
+            self.tools.setExclusive(True)
 
     def show_brush(self, size: int) -> None:
         """Show the brush size without sending it back."""
-        self.brush.blockSignals(True)
-        self.brush.setValue(size)
-        self.brush.blockSignals(False)
-        self.brush_words.setText(f"{size} px")
+        self.brush_row.show_size(size)
 
     def show_history(self, undo: str | None, redo: str | None) -> None:
         """Name what Undo and Redo would do; None disables."""
         for made, word, name in ((self.undo, "Undo", undo), (self.redo, "Redo", redo)):
-            made.setText(word if name is None else f"{word} {name.lower()}")
+            words = word if name is None else f"{word} {name[:1].lower()}{name[1:]}"
+            made.setText(made.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, _STEP_WIDTH))
+            made.setAccessibleName(words)
             made.setEnabled(name is not None)
 
     def say(self, words: str) -> None:
         """Show one line below the buttons."""
         self.message.setText(words)
-
-    def _brush_moved(self, size: int) -> None:
-        self.brush_words.setText(f"{size} px")
-        self.brush_changed.emit(size)
 
     def _add(self) -> None:
         name = self.new_class.text().strip()

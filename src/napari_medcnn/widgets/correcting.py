@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject
 
+from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.layerdata import KEY
-from napari_medcnn.widgets.correct_tab import LARGEST_BRUSH, CorrectTab
+from napari_medcnn.widgets.classing import Classing
+from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.result_view import amount
 from napari_medcnn.widgets.session import Session
+from napari_medcnn.widgets.tools.brush_row import LARGEST_BRUSH
 
 
 class Correcting(QObject):
@@ -26,19 +29,17 @@ class Correcting(QObject):
         self._tool = "paint"
         self._last_class = 1
         self._correct = False
+        self.classes = Classing(tab, session, lambda: self._dialogs, say, self._words)
         tab.tool_chosen.connect(self.use_tool)
         tab.brush_changed.connect(self._set_brush)
-        tab.class_added.connect(session.add_class)
         tab.classes.chosen.connect(self.choose_class)
-        tab.classes.renamed.connect(session.rename_class)
-        tab.classes.hidden_changed.connect(session.hide_classes)
-        tab.classes.locked_changed.connect(session.lock_classes)
         tab.undo_asked.connect(session.strokes.undo)
         tab.redo_asked.connect(session.strokes.redo)
         tab.save_asked.connect(self.save)
         tab.dataset_asked.connect(self.add_to_dataset)
         tab.empty_asked.connect(session.start_empty_mask)
         tab.open_asked.connect(self._open_mask)
+        session.replace_asked.connect(self._ask_to_replace)
         session.mask_changed.connect(self._on_mask)
         session.scan_changed.connect(self._on_mask)
         session.classes_changed.connect(self._show_classes)
@@ -122,6 +123,11 @@ class Correcting(QObject):
         path = self._dialogs.save_mask(suggestion(info), bool(info["picture"]))
         if path is not None:
             self._session.save_mask(path)
+
+    def _ask_to_replace(self, path: Path, error: MedcnnError) -> None:
+        """Somebody else has the file open or has changed it: write over it only if the user wants that."""
+        if self._dialogs.sure(f"{error}.\n\nReplace it?"):
+            self._session.save_mask(path, over=True)
 
     def add_to_dataset(self) -> None:
         """Ask which table, and add scan and mask to it."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
+    QColorDialog,
     QComboBox,
     QDialog,
     QDialogButtonBox,
@@ -19,9 +21,19 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medcnn.core.labels import Colour
 from napari_medcnn.errors import InputError
-from napari_medcnn.widgets.hand_on.ask import FilmDialog, PictureDialog, ShareDialog, ask
-from napari_medcnn.widgets.hand_on.wishes import FilmOffer, FilmWish, PictureOffer, PictureWish, ShareOffer, ShareWish
+from napari_medcnn.widgets.hand_on.ask import FilmDialog, MapDialog, PictureDialog, ShareDialog, ask
+from napari_medcnn.widgets.hand_on.wishes import (
+    FilmOffer,
+    FilmWish,
+    MapOffer,
+    MapWish,
+    PictureOffer,
+    PictureWish,
+    ShareOffer,
+    ShareWish,
+)
 from napari_medcnn.widgets.number_field import number
 
 Answer = Literal["save", "discard", "cancel"]
@@ -30,8 +42,12 @@ SCANS = (
     "*.bmp);;All files (*)"
 )
 MODELS = "Models (*.keras *.onnx *.zip rdf.yaml);;All files (*)"
-VOLUME_MASKS = "NIfTI (*.nii.gz);;Segmented NRRD, keeps names and colours (*.seg.nrrd);;MetaImage (*.mha)"
-PICTURE_MASKS = "Indexed PNG (*.png);;NIfTI (*.nii.gz)"
+VOLUME_MASKS = (
+    "NIfTI (*.nii.gz);;Segmented NRRD, keeps names and colours (*.seg.nrrd);;MetaImage (*.mha);;"
+    "DICOM segmentation without the patient's name (*.dcm)"
+)
+SURFACES = "PLY, all classes in one file (*.ply);;STL (*.stl)"
+PICTURE_MASKS = "Indexed PNG (*.png);;COCO annotations (*.json);;NIfTI (*.nii.gz)"
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,7 @@ class Dialogs:
         if not name:
             return None
         suffix = kind[kind.index("(*") + 2 : -1] if "(*" in kind else (".png" if picture else ".nii.gz")
-        known = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".png")
+        known = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".png", ".json", ".dcm")
         return Path(name if name.lower().endswith(known) else name + suffix)
 
     def masks_folder(self) -> Path | None:
@@ -94,6 +110,13 @@ class Dialogs:
         """Ask where a table goes; ``.csv`` is added if no suffix was typed."""
         name, _ = QFileDialog.getSaveFileName(self._parent, "Save the table", suggestion, "Table (*.csv)")
         return (Path(name) if Path(name).suffix else Path(f"{name}.csv")) if name else None
+
+    def save_surfaces(self, suggestion: str) -> Path | None:
+        """Ask where surfaces go; the suffix of the chosen kind is added if there is none."""
+        name, kind = QFileDialog.getSaveFileName(self._parent, "Save the surfaces", suggestion, SURFACES)
+        if not name:
+            return None
+        return Path(name if name.lower().endswith((".ply", ".stl")) else name + (".stl" if "stl" in kind else ".ply"))
 
     def known_length(self, drawn: str, has_scale: bool) -> float | None:
         """Ask how many mm a drawn line measures; 0 if the scale is to go, None if nothing is to change.
@@ -139,6 +162,11 @@ class Dialogs:
         wish: ShareWish | None = ask(ShareDialog(offer, self._parent))
         return wish
 
+    def map(self, offer: MapOffer) -> MapWish | None:
+        """Ask what a map is saved as and where it goes."""
+        wish: MapWish | None = ask(MapDialog(offer, self._parent))
+        return wish
+
     def unsaved(self, what: str) -> Answer:
         """Ask what happens to unsaved corrections."""
         buttons = QMessageBox.StandardButton
@@ -153,6 +181,11 @@ class Dialogs:
         if answer == buttons.Save:
             return "save"
         return "discard" if answer == buttons.Discard else "cancel"
+
+    def colour(self, name: str, now: Colour) -> Colour | None:
+        """Ask for the colour of a class."""
+        chosen = QColorDialog.getColor(QColor(*now), self._parent, f"Colour of {name}")
+        return (chosen.red(), chosen.green(), chosen.blue()) if chosen.isValid() else None
 
     def sure(self, question: str) -> bool:
         """Ask yes or no."""

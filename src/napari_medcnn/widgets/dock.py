@@ -18,12 +18,13 @@ from napari_medcnn.widgets.browsing import Browsing
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.correcting import Correcting
 from napari_medcnn.widgets.dialogs import Dialogs
+from napari_medcnn.widgets.doubts import Doubts
 from napari_medcnn.widgets.engine_link import EngineLink, Preferences, read_preferences
 from napari_medcnn.widgets.header import Header
 from napari_medcnn.widgets.host_window import WIDTH, HostWindow, wanted_width
 from napari_medcnn.widgets.keymap import CORRECT, READ, KeyMap
 from napari_medcnn.widgets.layers import Layers
-from napari_medcnn.widgets.parts import FOCUS_STYLE, GAP, Text, TextWindow, column, scrolling
+from napari_medcnn.widgets.parts import FOCUS_STYLE, GAP, Text, TextWindow, always_a_line, column, scrolling
 from napari_medcnn.widgets.preferring import Preferring
 from napari_medcnn.widgets.reading import Reading
 from napari_medcnn.widgets.recovering import Recovering
@@ -35,9 +36,13 @@ from napari_medcnn.widgets.showing import AI, CHECK, CORRECTING, SCAN, Showing
 from napari_medcnn.widgets.start_page import StartPage
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
+from napari_medcnn.widgets.tools.painting import Painting
+from napari_medcnn.widgets.tools.seeding import Seeding
+from napari_medcnn.widgets.tools.toolbox import Toolbox
 from napari_medcnn.widgets.viewing import Viewing
 from napari_medcnn.widgets.views.pane import MAIN, Pane
 from napari_medcnn.widgets.views.views import Views
+from napari_medcnn.widgets.why.why import Why
 from napari_medcnn.widgets.wording import check_words, how_words
 from napari_medcnn.worker.client import Launch
 
@@ -72,7 +77,7 @@ class MedcnnDock(QWidget):
         self.views.opens_four = self.preferences.open_four
         self.viewing = Viewing(napari_viewer, self.layers, self.views)
         self.viewing.wheel_moves_slices = self.preferences.wheel_mode == "slice"
-        self.strokes = Strokes(napari_viewer, self.layers, self)
+        self.strokes = Strokes(napari_viewer, self.layers, self.views.go_to, self)
         self.session = Session(self.layers, self.strokes, self.tasks, self)
         self.link = EngineLink(launch or self.preferences.launch(), self)
         self._build()
@@ -81,12 +86,18 @@ class MedcnnDock(QWidget):
         self.correcting = Correcting(self.correct, self.session, self.dialogs, self.say)
         self.recovering = Recovering(self, self.showing.on_failed)
         self.reading = Reading(self)
+        self.why = Why(self)
+        self.toolbox = Toolbox(self)
+        self.seeding, self.doubts = Seeding(self), Doubts(self)
+        self.toolbox.modes |= {**self.seeding.modes(), **self.doubts.modes()}
         self.keymap = KeyMap(napari_viewer, actions_of(self), lambda: self.mode)
         self.preferring = Preferring(self)
         self.asking = Asking(self)
         self.browsing = Browsing(self)
         self._connect()
         self._mouse = MouseHooks(napari_viewer, self.views, self.viewing, self.strokes, self.correcting)
+        self.painting = Painting(self)  # after the others: it hears of a press before them
+        self.toolbox.hand.listen()  # first of all that hear of the mouse
         self.showing.show_mode()
         QTimer.singleShot(0, self._begin)
 
@@ -105,10 +116,9 @@ class MedcnnDock(QWidget):
         self.pages.addWidget(scrolling(self.start))
         self.pages.addWidget(self.tabs)
         self.message = Text("")
-        self.message.hide()
         layout = column(self, margin=GAP)
         layout.addWidget(self.header)
-        layout.addWidget(self.message)
+        layout.addLayout(always_a_line(self.message))
         layout.addWidget(self.pages, 1)
         # napari adds a stretch below a dock that does not want all the height; it would take half of ours
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -192,10 +202,12 @@ class MedcnnDock(QWidget):
             return
         self._closed = True
         self.browsing.close()
+        self.painting.close()
         self.tasks.close()
         self.running.close()
         self.session.shut_down()
         self.link.close()
+        self.why.close()
         self.reading.close()
         self.keymap.close()
         self.views.close()
@@ -274,6 +286,9 @@ class MedcnnDock(QWidget):
     def cancel(self) -> None:
         """Stop what is running."""
         self.reading.cancel()
+        self.why.cancel()
+        self.toolbox.escape()
+        self.painting.cancel()
         for name in self.tasks.names():
             task = self.tasks.running(name)
             if task is not None and name not in (RUN, RUN_ALL):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_medcnn.widgets.names import HIDDEN
 from napari_medcnn.widgets.parts import GAP, Elided, Text, button, column, row
 
 #: State of the engine -> words.
@@ -28,6 +31,8 @@ class Header(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._name = self._person = self._progress = ""
+        #: Takes what may name a patient out of a line while names are hidden.
+        self.clean: Callable[[str], str] = lambda _words: HIDDEN
         self.scan = Elided("No scan open", bold=True)
         self.scan.setAccessibleName("Scan")
         self.saved = QLabel("")
@@ -37,7 +42,9 @@ class Header(QWidget):
         self.cancel = button("Cancel", self.cancel_asked.emit, "Stop what is running (Esc)")
         self.cancel.hide()
         self.names = button(
-            "Hide names", lambda: self._hide_names(self.names.isChecked()), "Hide names of patients and scans"
+            "Hide names",
+            lambda: self._hide_names(self.names.isChecked()),
+            "Hide names, numbers and dates of patients, and names of files; what a series shows stays",
         )
         self.names.setCheckable(True)
         self.layers = button("Layers", lambda: self.layers_shown.emit(self.layers.isChecked()), "napari's layer list")
@@ -114,9 +121,11 @@ class Header(QWidget):
         if not self._name:
             self.scan.show_text("No scan open")
         else:
-            self.scan.show_text("Name hidden" if self.hides_names else self._name)
-        self.person.show_text("" if self.hides_names else self._person)
-        self.person.setVisible(bool(self._person) and not self.hides_names)
+            left = self.clean(self._name) if self.hides_names else self._name
+            self.scan.show_text("Name hidden" if left == HIDDEN else left)
+        # hidden or not the line keeps its place: a button must not move away under the hand
+        self.person.show_text(HIDDEN if self.hides_names and self._person else self._person)
+        self.person.setVisible(bool(self._person))
 
     def _show_state(self) -> None:
         words = f"{self._mode} · {ENGINE_WORDS.get(self._engine, self._engine)}"

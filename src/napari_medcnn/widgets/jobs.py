@@ -21,6 +21,7 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.core.who import NOBODY, Who, differing
 from napari_medcnn.errors import InputError, MedcnnError
+from napari_medcnn.imaging.mask_picture import mask_picture
 from napari_medcnn.io import samples
 from napari_medcnn.io.found import Found, Item
 from napari_medcnn.io.layerdata import KEY, LayerTuple, mask_layer, scan_layers, voxel_counts
@@ -29,11 +30,16 @@ from napari_medcnn.io.save import save_volume
 from napari_medcnn.verbs import info, predict
 from napari_medcnn.verbs import open as open_verb
 from napari_medcnn.widgets.dialogs import DatasetEntry
+from napari_medcnn.widgets.mask_file import MaskFile
 from napari_medcnn.widgets.placing import placed
 from napari_medcnn.widgets.study_model import person_names
 from napari_medcnn.widgets.tasks import Work
 
 Array = NDArray[Any]
+#: Unsaved work that is shown with a picture.
+PICTURES = 3
+#: Pixels of its longer side.
+_SIDE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +67,7 @@ class Opened:
     mask: MaskWork | None = None
     item: Item | None = None
     consent: Consent = NONE
+    file: MaskFile | None = None
 
     @property
     def who(self) -> Who:
@@ -189,17 +196,31 @@ def _source_of(found: Found, item_id: str | None) -> tuple[Path, str | None]:
     return next(lies_in, found.path), item_id
 
 
-def open_mask(path: Path, over: Over) -> Work:
-    """Read a file as a mask, whatever else it could be: the result is `Opened`; it is laid over the open scan."""
+def open_mask(path: Path, over: Over, before: MaskFile | None) -> Work:
+    """Read a file as a mask, whatever else it could be: the result is `Opened`; it is laid over the open scan.
+
+    `before` is the file of the mask that is open.
+    """
 
     def work(cancel: Cancel) -> Events:
         yield Progress(None, f"Reading {path.name}")
+        file = MaskFile.opened(path, before)
+        opened = None
+        try:
+            opened = read(file, cancel)
+        finally:
+            if opened is None and (before is None or file.lock is not before.lock):
+                file.release()
+        yield Result(opened)
+
+    def read(file: MaskFile, cancel: Cancel) -> Opened:
         mask = read_labels(path)
         items: tuple[Item, ...] = ()
         with contextlib.suppress(MedcnnError):  # it is read already; whom it is of is all that is asked here
             for event in info.run(info.InfoRequest((path,)), cancel):
                 items = event.value.items if isinstance(event, Result) else items
-        yield Result(Opened(None, [], _over(mask, over, who_of(items[0] if len(items) == 1 else None))))
+        shown = _over(mask, over, who_of(items[0] if len(items) == 1 else None))
+        return Opened(None, [], shown, file=file)
 
     return work
 
@@ -239,14 +260,23 @@ def empty_mask(scan: Volume, labels: LabelSet) -> Work:
 
 
 def recoverable() -> Work:
-    """Look for work that was never saved: the result is a list of `Recovery`."""
+    """Look for work that was never saved: the result is a list of `Recovery`, the first few with a picture."""
 
     def work(cancel: Cancel) -> Events:
         yield Progress(None, "Looking for unsaved work")
         remove_empty(paths.recovery())
-        yield Result(find_recoverable(paths.recovery()))
+        found = find_recoverable(paths.recovery())
+        yield Result([(each, _picture(each) if n < PICTURES else None) for n, each in enumerate(found)])
 
     return work
+
+
+def _picture(recovery: Recovery) -> Array | None:
+    """Return what was drawn as a small picture; None where it cannot be brought back."""
+    try:
+        return mask_picture(recovery.restore(), _SIDE)
+    except MedcnnError:
+        return None
 
 
 def recover(recovery: Recovery, scan: Volume | None) -> Work:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QAbstractButton, QWidget
 
-from napari_medcnn.widgets.keymap import shown
+from napari_medcnn.widgets.keymap import READ, Key, shown
 from napari_medcnn.widgets.physical_keys import as_digit
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -64,6 +65,27 @@ def name_of(event: Any) -> str | None:
     consumed = len(name) == 1 and name not in _LETTERS + _DIGITS  # Shift only makes the sign, as in napari
     parts = [word for word, flag in _MODIFIERS if held & flag and not (word == "Shift" and consumed)]
     return "-".join([*parts, name])
+
+
+def keys_of(rows: Sequence[Key], action: str) -> str:
+    """Return the keys of an action as printed on keyboards, "I" or "Ctrl+3 or 3 while reading"; "" for none.
+
+    `action` is the name of its function, with its argument behind a space where it has one.
+    """
+    name, _, argument = action.partition(" ")
+    mine = [row for row in rows if row.key and row.action == name and (not argument or str(row.argument) == argument)]
+    always = [row.shown for row in mine if row.modes != (READ,)]
+    reading = [f"{row.shown} while reading" for row in mine if row.modes == (READ,)]
+    return " or ".join(dict.fromkeys((*always, *reading)))
+
+
+def tell_keys(root: QWidget, rows: Sequence[Key]) -> None:
+    """Write the keys that hold now into the tool tips of all buttons in `root` that were made with an action."""
+    for made in root.findChildren(QAbstractButton):
+        action = made.property("action")
+        if action:
+            tip, keys = str(made.property("tip") or ""), keys_of(rows, str(action))
+            made.setToolTip(f"{tip} ({keys})" if tip and keys else tip or (f"Key: {keys}" if keys else ""))
 
 
 def problem(name: str) -> str:

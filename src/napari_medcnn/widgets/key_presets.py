@@ -36,6 +36,7 @@ PRESETS = MappingProxyType(
                 "undo": "Z",
                 "undo #2": "Control-Z",
                 "redo": "Y",
+                "why_here": "Shift-Y",
                 "hide_overlays": "G",
                 "toggle_views": "Shift-G",
                 "brush -1": "-",

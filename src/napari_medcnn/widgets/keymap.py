@@ -80,7 +80,9 @@ KEYS: tuple[Key, ...] = (
     Key("H", BOTH, "Hide masks while held", "hide_overlays", held=True),
     Key("O", BOTH, "Mask as outline or filled", "outline"),
     Key("G", BOTH, "One view or 2x2", "toggle_views"),
+    Key("Y", BOTH, "Why here? At the cursor", "why_here"),
     Key("T", BOTH, "Read or Correct", "toggle_mode"),
+    Key("Control-K", BOTH, "Search the tools", "show_tools"),
     Key("F1", BOTH, "Show the keys", "show_keys"),
     Key("Escape", BOTH, "Cancel what is running", "cancel"),
     Key("Control-Z", BOTH, "Undo", "undo"),
@@ -96,33 +98,31 @@ KEYS: tuple[Key, ...] = (
     Key("0", (CORRECT,), "Background", "pick_class", 0, CORRECT),
     Key("Q", (CORRECT,), "Previous class", "step_class", -1, CORRECT),
     Key("W", (CORRECT,), "Next class", "step_class", 1, CORRECT),
+    Key("C", (CORRECT,), "Find a class by name", "find_class", None, CORRECT),
     Key("L", (CORRECT,), "Pick the class under the cursor", "tool_pick", None, CORRECT),
     Key("X", (CORRECT,), "Swap class and background", "swap_class", None, CORRECT),
     Key("P", (CORRECT,), "Brush", "tool_paint", None, CORRECT),
     Key("E", (CORRECT,), "Eraser", "tool_erase", None, CORRECT),
-    Key("F", (CORRECT,), "Fill", "tool_fill", None, CORRECT),
+    Key("F", (CORRECT,), "Fill; again: in 3D", "tool_fill", None, CORRECT),
+    Key("A", (CORRECT,), "Lasso: drag, or click corners", "tool_lasso", None, CORRECT),
+    Key("R", (CORRECT,), "Region grow, the wheel changes the tolerance", "tool_grow", None, CORRECT),
+    Key("B", (CORRECT,), "Accept or reject the model in a box", "tool_box", None, CORRECT),
+    Key("J", (CORRECT,), "Fill between slices", "fill_between", None, CORRECT),
+    Key("D", (CORRECT,), "Menu of the piece under the mouse", "piece_menu", None, CORRECT),
+    Key("N", (CORRECT,), "Next doubtful spot", "doubt", 1, CORRECT),
+    Key("Shift-N", (CORRECT,), "Previous doubtful spot", "doubt", -1, CORRECT),
+    Key("Enter", (CORRECT,), "Finish what is drawn", "finish", None, CORRECT),
+    Key("Backspace", (CORRECT,), "Take the last point back", "remove_point", None, CORRECT),
     Key("[", (CORRECT,), "Smaller brush", "brush", -1, CORRECT),
     Key("]", (CORRECT,), "Larger brush", "brush", 1, CORRECT),
 )
 
 #: Keys that tools to come will have: key, modes, what it is kept for.
 RESERVED: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("Y", BOTH, '"Why here?"'),
-    ("A", (CORRECT,), "lasso and polygon"),
-    ("R", (CORRECT,), "region growing"),
     ("S", (CORRECT,), "smart clicks"),
-    ("J", (CORRECT,), "interpolating between slices"),
-    ("D", (CORRECT,), "the menu of islands"),
-    ("B", (CORRECT,), "accepting the model in a box"),
-    ("C", (CORRECT,), "finding a class by name"),
-    ("N", (CORRECT,), "the next doubtful spot"),
-    ("Shift-N", (CORRECT,), "the previous doubtful spot"),
     ("U", (CORRECT,), "marking a case as unsure"),
     ("K", BOTH, "what digits mean"),
-    ("Control-K", BOTH, "the list of tools"),
-    ("Enter", (CORRECT,), "finishing, or accepting the case"),
     ("Shift-Enter", (CORRECT,), "the previous case"),
-    ("Backspace", (CORRECT,), "removing the last point"),
 )
 
 
@@ -185,6 +185,8 @@ class KeyMap:
         self._actions = actions
         self._mode = mode
         self._bound: list[weakref.ref[Any]] = []
+        #: What was written into one layer or view of each kind: the next one of it takes that over.
+        self._filled: dict[type, dict[Any, Callable[[Any], Any]]] = {}
         self._dispatch: dict[str, Callable[[Any], Any]] = {}
         self._guarded: dict[Any, Callable[[Any], Any]] = {}
         self.rows: tuple[Key, ...] = ()
@@ -193,6 +195,7 @@ class KeyMap:
     def use(self, rows: Sequence[Key]) -> None:
         """Take another table, at once, in every view and on every layer of ours."""
         self._unbind()
+        self._filled.clear()
         self.rows = tuple(rows)
         self._dispatch = {name: self._function_for(name) for name in dict.fromkeys(row.key for row in rows if row.key)}
         self._guarded = _keys_of(self._viewer, _HARMLESS)
@@ -225,11 +228,16 @@ class KeyMap:
 
     def _fill(self, where: Any) -> None:
         """Write all keys of a layer or a view anew."""
+        kind = type(getattr(where, "__wrapped__", where))
         where.keymap.clear()
+        if kind in self._filled:  # napari reads 80 names of keys each time; none of them depends on which layer it is
+            where.keymap.update(self._filled[kind])
+            return
         for key in {**_keys_of(self._viewer, _HARMLESS), **_keys_of(where)}:
             where.bind_key(key, _nothing, overwrite=True)
         for name, function in self._dispatch.items():
             where.bind_key(name, function, overwrite=True)
+        self._filled[kind] = dict(where.keymap)
 
     def _guard(self, original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return what a key of napari's viewer does now: nothing while our layers are there and none of others' chosen.
@@ -267,6 +275,7 @@ class KeyMap:
             if bound is not None:
                 bound.keymap.clear()
         self._bound.clear()
+        self._filled.clear()
         self._dispatch, self._guarded, self.rows = {}, {}, ()
 
     def row(self, name: str) -> Key | None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_medcnn.widgets._beyond_public import without_pyqt5_warning
 from napari_medcnn.widgets.dock import MedcnnDock
 from napari_medcnn.worker.client import Launch
 
@@ -27,6 +28,7 @@ def open_window(launch: Launch | None = None, show: bool = True) -> tuple[Any, M
     """
     import napari
 
+    without_pyqt5_warning()
     viewer = napari.Viewer(title="MedCNN", show=show)
     return viewer, add_dock(viewer, launch)
 

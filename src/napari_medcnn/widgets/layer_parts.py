@@ -11,7 +11,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.io.layerdata import KEY, label_colours
+from napari_medcnn.io.layerdata import KEY, LayerTuple, label_colours
 
 #: Slices this much thicker than their pixels are thick.
 _THICK = 1.5
@@ -44,6 +44,27 @@ def widen_limits(layer: Image, low: float, high: float) -> None:
         layer.contrast_limits = limits
 
 
+def rewrite_map(layer: Image, part: LayerTuple) -> None:
+    """Write another map of the same grid into a hidden layer: a fraction of what a new layer costs, in every view.
+
+    Its colours stay: to change them twice would cost more than the rest.
+    """
+    data, kwargs, _ = part
+    group = layer.metadata[KEY]["group"]
+    layer.metadata[KEY] = {**kwargs["metadata"][KEY], "group": group}
+    layer.data = data
+    layer.contrast_limits_range = kwargs["contrast_limits"]
+    layer.contrast_limits = kwargs["contrast_limits"]
+
+
+def fits(layer: Image | Labels, part: LayerTuple) -> bool:
+    """Return True if a layer can take these voxels: as many, of their kind, in the same place."""
+    data, kwargs, _ = part
+    if layer.data.shape != data.shape or layer.data.dtype != data.dtype:
+        return False
+    return all(same_place(getattr(layer, name), kwargs[name]) for name in ("scale", "translate"))
+
+
 def through_axis(grid: Geometry) -> int:
     """Return the display axis (0 body, 1 front to back, 2 side to side) that the slices shown first follow on."""
     z, y, x = grid.spacing_mm
@@ -66,9 +87,14 @@ def axis_order(layer: Image) -> tuple[int, ...]:
 
 
 def show_whole(viewer: Any, layer: Image) -> None:
-    """Show all of a scan, in the plane it was acquired in; other layers of more axes keep their view."""
+    """Show all of a scan, in the plane it was acquired in, at its first time point; beside more axes the view stays.
+
+    Napari begins every axis in its middle: a reader of a series in time begins at its beginning.
+    """
     if viewer.dims.ndim == layer.ndim:
         viewer.dims.order = axis_order(layer)
+        if str(layer.metadata[KEY].get("axes", "")).startswith("t"):
+            viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
 
 
@@ -91,3 +117,13 @@ def tiny_layers() -> list[Layer]:
         Image(nothing, contrast_limits=(0, 1), name=name, opacity=0.01),
         Labels(nothing.copy(), name=name, colormap=colormap_of(LabelSet.for_ids([1])), opacity=0),
     ]
+
+
+def say_no_keys(layer: Layer) -> None:
+    """Keep napari's line of keys for a layer out of the status bar: here its digits choose classes, not tools."""
+    layer.events.help.connect(_empty_help)
+    layer.help = ""
+
+
+def _empty_help(event: Any) -> None:
+    event.source.help = ""

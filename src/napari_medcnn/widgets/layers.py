@@ -24,6 +24,8 @@ from napari_medcnn.widgets.layer_parts import colormap_of, place_of, same_place
 Array = NDArray[Any]
 Tool = Literal["pan_zoom", "paint", "erase", "fill", "pick"]
 
+#: Group of the maps that say why a model said something.
+WHY = "Why"
 _PLACED = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -78,12 +80,10 @@ class Layers(QObject):
         return added
 
     def _add_images(self, parts: list[LayerTuple], at: int | None = None) -> tuple[Image, ...]:
-        places = [None if at is None else at + i for i in range(len(parts))]
-        made = zip(parts, places, strict=True)
-        added = tuple(self._add(Image(data, **kwargs), place) for (data, kwargs, _), place in made)
-        for layer in added:
+        made = [Image(data, **kwargs) for data, kwargs, _ in parts]
+        for layer in made:  # before napari knows them: afterwards its controls would follow
             layer_parts.widen_limits(layer, *layer.metadata[KEY]["range"])
-        return added
+        return tuple(self._add(layer, None if at is None else at + i) for i, layer in enumerate(made))
 
     def add_preview(self, parts: list[LayerTuple]) -> None:
         """Show the first picture of a scan that is being read; no tool, key or run acts on it."""
@@ -110,11 +110,7 @@ class Layers(QObject):
 
     def takes_mask(self, part: LayerTuple) -> bool:
         """Return True if a new mask can be written into the layer there is: same voxels in the same place."""
-        data, kwargs, _ = part
-        mask = self.mask
-        if mask is None or mask.data.shape != data.shape or mask.data.dtype != data.dtype:
-            return False
-        return all(same_place(getattr(mask, name), kwargs[name]) for name in ("scale", "translate"))
+        return self.mask is not None and layer_parts.fits(self.mask, part)
 
     def replace_mask(self, part: LayerTuple, labels: LabelSet) -> None:
         """Write a new mask into the layer there is: a third of the time that taking it away and adding one costs."""
@@ -150,13 +146,20 @@ class Layers(QObject):
 
     # ---- maps and the region -----------------------------------------------------------------------------------
 
-    def add_maps(self, kind: str, parts: list[LayerTuple], visible: bool) -> None:
-        """Add maps of a result (uncertainty, probabilities) as a group called `kind`."""
+    def add_maps(self, kind: str, parts: list[LayerTuple], visible: bool) -> tuple[Image, ...]:
+        """Add maps (uncertainty, probabilities, `WHY`) as a group called `kind`."""
         active = self._viewer.layers.selection.active
-        for data, kwargs, _ in parts:
-            layer = self._add(Image(data, **{**kwargs, "visible": visible}))
+        added = tuple(self._add(Image(data, **{**kwargs, "visible": visible})) for data, kwargs, _ in parts)
+        for layer in added:
             layer.metadata[KEY] = {**layer.metadata[KEY], "group": kind}
         self.select(active)
+        return added
+
+    def rewrite_map(self, layer: Image, part: LayerTuple) -> None:
+        """Write another map into a layer that `layer_parts.fits`."""
+        layer_parts.rewrite_map(layer, part)
+        self._names[id(layer)] = part[1]["name"]
+        self._show_name(layer)
 
     def show_maps(self, kind: str, visible: bool) -> None:
         """Show or hide a group of maps."""
@@ -164,9 +167,10 @@ class Layers(QObject):
             layer.visible = visible
 
     def discard_maps(self) -> None:
-        """Take all maps away."""
+        """Take the maps of a result away; those that say why belong to the scan."""
         for layer in self._maps():
-            self.discard(layer)
+            if layer.metadata[KEY]["group"] != WHY:
+                self.discard(layer)
 
     def _maps(self, kind: str | None = None) -> list[Layer]:
         groups = [(layer, layer.metadata[KEY].get("group")) for layer in self._ours]
@@ -299,13 +303,6 @@ class Layers(QObject):
         self.mask.mode = mode
         self.mask.brush_size = brush
 
-    def write_mask(self, array: Array) -> None:
-        """Write a whole new mask (display order) in place."""
-        if self.mask is not None:
-            self.mask.data[...] = array
-            self.forget_strokes()
-            self.redraw_mask()
-
     def mask_value(self) -> LabelMap:
         """Return the mask on the scan's own grid, as it stands now.
 
@@ -332,6 +329,7 @@ class Layers(QObject):
             self._names[id(layer)] = layer.name
         self._places[id(layer)] = {name: place_of(getattr(layer, name)) for name in _PLACED}
         layer.events.mode.connect(self._on_mode)
+        layer_parts.say_no_keys(layer)
         for name in _PLACED:
             getattr(layer.events, name).connect(self._on_moved)
         self.added.emit(layer)
@@ -380,12 +378,9 @@ class Layers(QObject):
         self._ours = [ours for ours in self._ours if ours is not layer]
         self._places.pop(id(layer), None)
         self._names.pop(id(layer), None)
-        if layer is self.scan:
-            self.scan = None
-        if layer is self.mask:
-            self.mask = None
-        if layer is self.region:
-            self.region = None
+        for name in ("scan", "mask", "region"):
+            if layer is getattr(self, name):
+                setattr(self, name, None)
         self.removed.emit(layer)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ ANSWERS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
             ("magnitude", "magnitude"), ("phase", "phase"), ("real", "real part"), ("imaginary", "imaginary part"),
         )
     ),
+    "unnumbered": (("Open as one series", {"unnumbered": True}),),
     "mask": (("Resample the mask onto the scan", {}),),
 }  # fmt: skip
 #: Lines that are seen before somebody asks for all of them.
@@ -46,15 +47,6 @@ class Question:
     def answered(self, number: int) -> Consent:
         """Return all that is agreed to once the button of that number is pressed."""
         return replace(self.given, **ANSWERS[self.asks][number][1])
-
-
-def agreed_words(consent: Consent) -> str:
-    """Return what was agreed to, as the words of the buttons; "" for nothing."""
-    given = {f.name: getattr(consent, f.name) for f in fields(consent) if getattr(consent, f.name) != f.default}
-    words = [
-        text for answers in ANSWERS.values() for text, sets in answers if sets and sets.items() <= given.items()
-    ]  # fmt: skip
-    return "; ".join(words)
 
 
 def report_lines(report: Report) -> list[str]:

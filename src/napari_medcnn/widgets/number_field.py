@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLineEdit
 
-from napari_medcnn.core.windows import plain
+from napari_medcnn.core.quantity import plain
 from napari_medcnn.errors import InputError
 
 _NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)?")

@@ -95,13 +95,9 @@ class Opening(QObject):
     def mask(self, path: Path, resample: bool = False) -> None:
         """Read a mask and lay it over the open scan."""
         self._session.names.add(str(path))
-        work = jobs.open_mask(path, jobs.Over(self._session.scan, resample, self._session.who))
-
-        def done(opened: jobs.Opened) -> None:
-            self._session.show_opened(opened)
-            self._session.mask_file = path
-
-        self._start(work, done, Asker(lambda _consent: self.mask(path, True), NONE))
+        over = jobs.Over(self._session.scan, resample, self._session.who)
+        work = jobs.open_mask(path, over, self._session.file.now)
+        self._start(work, self._session.show_opened, Asker(lambda _consent: self.mask(path, True), NONE))
 
     def sample(self, name: str) -> None:
         """Open the example "fundus" or "phantom"."""

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -34,13 +35,19 @@ FOCUS_STYLE = (
 )
 
 
-def button(text: str, clicked: Callable[[], Any], tip: str = "") -> QPushButton:
-    """Return a button that a click does not take the keyboard away from the picture with; Tab reaches it."""
+def button(text: str, clicked: Callable[[], Any], tip: str = "", action: str = "") -> QPushButton:
+    """Return a button that a click does not take the keyboard away from the picture with; Tab reaches it.
+
+    `action` is what it does by the table of keys ("preset 3"): `key_names.tell_keys` puts its keys into the tool tip.
+    """
     made = QPushButton(text)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setAccessibleName(text)
     if tip:
         made.setToolTip(tip)
+    if action:
+        made.setProperty("action", action)
+        made.setProperty("tip", tip)
     made.clicked.connect(lambda _checked=False: clicked())
     return made
 
@@ -87,6 +94,17 @@ class Text(QLabel):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if bold:
             make_bold(self)
+
+
+def always_a_line(words: Text) -> QGridLayout:
+    """Return a place for words that has the height of a line while they are empty.
+
+    What stands below must not move away under the hand when something is said.
+    """
+    layout = QGridLayout()
+    layout.addWidget(Text("\N{NO-BREAK SPACE}"), 0, 0)
+    layout.addWidget(words, 0, 0)
+    return layout
 
 
 class Choice(QComboBox):

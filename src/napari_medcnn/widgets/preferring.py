@@ -11,7 +11,7 @@ from qtpy.QtGui import QKeySequence
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.engine_link import set_viewing
 from napari_medcnn.widgets.key_choice import KeyChoice, read_choice, write_choice
-from napari_medcnn.widgets.key_names import name_of
+from napari_medcnn.widgets.key_names import keys_of, name_of, tell_keys
 from napari_medcnn.widgets.keymap import Key
 from napari_medcnn.widgets.keys_window import KeysWindow, lines_of
 from napari_medcnn.widgets.preferences_window import Hands, PreferencesWindow, Shown
@@ -60,9 +60,17 @@ class Preferring(QObject):
             self.keys = read_choice()
         except MedcnnError as error:
             self._dock.showing.on_failed(error)
-            return
         if self.keys != KeyChoice():
             self._dock.keymap.use(self.keys.rows)
+        self.tell_keys()
+        self._dock.reading.brightness.block.presets_changed.connect(self.tell_keys)
+
+    def tell_keys(self) -> None:
+        """Let all tool tips and the table of classes name the keys that hold now."""
+        rows = self._dock.keymap.rows
+        tell_keys(self._dock, rows)
+        picked = [row.argument for row in rows if row.action == "pick_class" and row.argument is not None]
+        self._dock.correct.classes.show_keys({n: keys_of(rows, f"pick_class {n}") for n in picked})
 
     def show_keys(self) -> None:
         """Show which key does what now."""
@@ -91,6 +99,7 @@ class Preferring(QObject):
         if wanted.keys != self.keys:
             self.keys = wanted.keys
             dock.keymap.use(wanted.keys.rows)
+            self.tell_keys()
             try:
                 write_choice(wanted.keys)
             except MedcnnError as error:

@@ -20,6 +20,7 @@ from napari_medcnn.widgets.slab import Slabs
 from napari_medcnn.widgets.strip import Strip
 from napari_medcnn.widgets.views.annotations import Annotations
 from napari_medcnn.widgets.views.crosshair import Crosshair
+from napari_medcnn.widgets.views.slider_numbers import SliderNumbers
 from napari_medcnn.widgets.views.smoothing import Smoothing
 from napari_medcnn.widgets.views.view_section import ViewSection
 from napari_medcnn.widgets.volume_view.volume_view import VolumeView
@@ -60,6 +61,7 @@ class Reading:
         self.cine = Cine(dock)
         self.second_series = SecondSeries(dock)
         self.annotations.also_shown = self.second_series.also_shown
+        self.slider_numbers = SliderNumbers(dock, self.second_series)
         self.measuring = Measuring(dock, self.strip)
         self.curves = Curves(dock, self.strip, self.measuring)
         self.view_section.add_row(self.curves.button)
@@ -69,7 +71,7 @@ class Reading:
         self.features: tuple[Feature, ...] = (
             self.crosshair, self.smoothing, self.annotations, self.strip, self.volume_view, self.brightness,
             self.slab, self.cine,
-            self.second_series, self.measuring, self.curves, self.handing_on, self.readings,
+            self.second_series, self.slider_numbers, self.measuring, self.curves, self.handing_on, self.readings,
         )  # fmt: skip
         self._own = {"toggle_views": views.toggle}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
@@ -16,11 +17,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_medcnn.core.labels import Label
+from napari_medcnn.core.labels import Colour, Label
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.widgets.parts import Text, button, column, form, line, row
 
 _ROWS_SHOWN = 6
+_WHY_TIP = "Click: why this class?"
 #: Groups of maps over the scan.
 DOUBT, PROBABILITY = "Uncertainty", "Probability"
 SCORE_WORDS = "Score: mean probability of the voxels of the class, as the model puts it; not how often it is right."
@@ -28,9 +30,14 @@ SCORE_WORDS = "Score: mean probability of the voxels of the class, as the model 
 
 def swatch(label: Label) -> QIcon:
     """Return a square in the colour of a class."""
-    square = QPixmap(14, 14)
-    square.fill(QColor(*label.colour))
-    return QIcon(square)
+    return square(label.colour)
+
+
+def square(colour: Colour) -> QIcon:
+    """Return a square in a colour."""
+    drawn = QPixmap(14, 14)
+    drawn.fill(QColor(*colour))
+    return QIcon(drawn)
 
 
 def amount(n: int, geometry_mm: tuple[float, float, float] | None, picture: bool) -> str:
@@ -42,6 +49,18 @@ def amount(n: int, geometry_mm: tuple[float, float, float] | None, picture: bool
     return f"{n * geometry_mm[0] * geometry_mm[1] * geometry_mm[2] / 1000:.3g} ml"
 
 
+class ClassBar(QProgressBar):
+    """The score of a class; a click asks why."""
+
+    clicked = Signal()
+
+    def mouseReleaseEvent(self, event: Any) -> None:
+        """A click that ends where it began."""
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.pos()):
+            self.clicked.emit()
+        super().mouseReleaseEvent(event)
+
+
 class ResultView(QWidget):
     """Shows a result; emits what to do with it."""
 
@@ -50,6 +69,8 @@ class ResultView(QWidget):
     command_asked = Signal()
     python_asked = Signal()
     maps_shown = Signal(str, bool)
+    #: Why did the model say that: about a class by name, "" for the one that it gave.
+    why_asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +90,8 @@ class ResultView(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.cellClicked.connect(self._on_class)
+        self.table.setToolTip(_WHY_TIP)
         layout.addWidget(self.table)
         self.score_words = Text(SCORE_WORDS)
         layout.addWidget(self.score_words)
@@ -80,6 +103,8 @@ class ResultView(QWidget):
         layout.addWidget(self.probabilities)
         self.warnings = Text("")
         layout.addWidget(self.warnings)
+        self.why = button("Why?", lambda: self.why_asked.emit(""), "A map of what moved the score, and its check")
+        layout.addWidget(self.why)
         self.save = button("Save mask...", self.save_asked.emit)
         self.how = button("How this was made", self.how_asked.emit)
         self.command = button("Copy as command", self.command_asked.emit, "For a terminal")
@@ -89,7 +114,9 @@ class ResultView(QWidget):
         self.clear()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Show nothing, and hold nothing of the result that went."""
+        self._reset(True)
+        self.table.setRowCount(0)
         self.hide()
 
     def show_mask(self, result: Segmentation, counts: Mapping[int, int]) -> None:
@@ -126,13 +153,20 @@ class ResultView(QWidget):
         chosen = " and ".join(result.chosen) or "none of the classes"
         self.title.setText(f"Result: {chosen}")
         for name, value in sorted(result.probabilities.items(), key=lambda pair: -pair[1]):
-            bar = QProgressBar()
+            bar = ClassBar()
+            bar.clicked.connect(lambda name=name: self.why_asked.emit(name))
+            bar.setToolTip(_WHY_TIP)
             bar.setRange(0, 1000)
             bar.setValue(round(1000 * value))
             bar.setFormat(f"{value:.2f}")
             bar.setAccessibleName(f"{name}: {value:.2f}")
             self.bars.addRow(name, bar)
         self._finish(result)
+
+    def _on_class(self, at: int, _column: int) -> None:
+        cell = self.table.item(at, 0)
+        if cell is not None:
+            self.why_asked.emit(cell.text())
 
     def _reset(self, mask: bool) -> None:
         self.title.setText("Result")

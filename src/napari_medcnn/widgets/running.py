@@ -11,6 +11,7 @@ from napari_medcnn.core.events import Progress
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import FitItem, Segmentation
 from napari_medcnn.errors import InputError, MedcnnError, MissingExtraError
+from napari_medcnn.io.layerdata import voxel_counts
 from napari_medcnn.io.packages import Package
 from napari_medcnn.verbs import models
 from napari_medcnn.verbs.copyable import as_command, as_python
@@ -40,7 +41,6 @@ class Running(QObject):
         super().__init__(tab)
         self._tab, self._session, self._tasks, self._link = tab, session, tasks, link
         self._preferences = preferences
-        self._request: PredictRequest | None = None
         self._frame: Callable[[], int] = lambda: 0
         self.adding = Adding(tab, tasks, link, preferences)
         self.adding.failed.connect(self.failed.emit)
@@ -60,6 +60,7 @@ class Running(QObject):
         tab.result.maps_shown.connect(session.layers.show_maps)
         session.scan_changed.connect(self._on_scan)
         session.mask_changed.connect(self._on_mask)
+        session.result_changed.connect(self._on_result)
         link.changed.connect(self._on_engine)
         tab.options.show_engines(link.missing_engines())
 
@@ -122,6 +123,11 @@ class Running(QObject):
         self.choices.close()
         self.managing.close()
 
+    @property
+    def last(self) -> PredictRequest | None:
+        """The run that made the result which is shown; None without one."""
+        return self._session.request if self._session.result is not None else None
+
     def as_command(self) -> str:
         """Return the command line that makes this result again; InputError where there is none."""
         return as_command(self._last())
@@ -131,9 +137,9 @@ class Running(QObject):
         return as_python(self._last())
 
     def _last(self) -> PredictRequest:
-        if self._request is None:
+        if self._session.request is None:
             raise InputError("Run a model first.")
-        return self._request
+        return self._session.request
 
     def _busy(self) -> bool:
         return any(self._tasks.running(name) is not None for name in (RUN, RUN_ALL))
@@ -187,7 +193,6 @@ class Running(QObject):
 
     def _show(self, predicted: run_jobs.Predicted) -> None:
         """Show a result on the open scan."""
-        self._request = predicted.request
         self._session.show_predicted(predicted)
         result = predicted.result
         if isinstance(result, Segmentation):
@@ -195,6 +200,16 @@ class Running(QObject):
         else:
             self._tab.result.show_classes(result)
         self._tab.look_at_result()
+
+    def _on_result(self) -> None:
+        """A run was undone or done again: say what the run before or after it found."""
+        result = self._session.result
+        if isinstance(result, Segmentation):
+            self._tab.result.show_mask(result, voxel_counts(result.mask.array))
+        elif result is None:
+            self._tab.result.clear()
+        else:
+            self._tab.result.show_classes(result)
 
     def _failed(self, error: MedcnnError) -> None:
         self._tab.show_running(False)

@@ -5,30 +5,34 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_medcnn.annotation.class_steps import ClassChange
+from napari_medcnn.annotation.history import Step
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.consent import NONE, Consent
-from napari_medcnn.core.labels import Label, LabelSet, default_colour
+from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.core.who import NOBODY, Who
-from napari_medcnn.errors import MedcnnError
+from napari_medcnn.errors import ChangedOnDiskError, MaskHeldError, MedcnnError
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import KEY
-from napari_medcnn.verbs import save
+from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.widgets import jobs
+from napari_medcnn.widgets.class_state import ClassState
 from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.mask_file import MaskFile, OpenFile, saving
 from napari_medcnn.widgets.mask_record import provenance_of
 from napari_medcnn.widgets.open_scans import OpenScan, from_layer
 from napari_medcnn.widgets.opening import OPENING, Opening
 from napari_medcnn.widgets.result_view import DOUBT
 from napari_medcnn.widgets.run_jobs import Predicted
+from napari_medcnn.widgets.run_steps import RunShown, RunSteps, run_name
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 
@@ -37,23 +41,24 @@ READ_ONLY = "This scan is damaged and open read-only: nothing can be drawn on it
 FIRST_CLASS = LabelSet.from_names(["Class 1"])
 
 
-class Session(QObject):
+class Session(ClassState):
     """One case at a time.  Signals say what changed; `failed` carries an error, `note` a line for the user."""
 
     scan_changed = Signal()
     found_changed = Signal()
+    #: A path and an error: saving there writes over what is another one's; a person decides.
+    replace_asked = Signal(object, object)
     beside_changed = Signal()
     mask_changed = Signal()
-    classes_changed = Signal()
-    #: Which classes are hidden.
-    visibility_changed = Signal()
+    #: Undo or redo of a model's run brought back what was there before or after it.
+    result_changed = Signal()
     saved_changed = Signal()
     failed = Signal(object)
-    note = Signal(str)
 
     def __init__(self, layers: Layers, strokes: Strokes, tasks: Tasks, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.layers, self.strokes, self.tasks = layers, strokes, tasks
+        super().__init__(layers, strokes, parent)
+        self.tasks = tasks
+        self.runs = RunSteps(strokes.history)
         self.scan: Volume | None = None
         #: Further scans that were opened beside it: channels for a model, cases to run it on, or to look at.
         self.seconds: list[jobs.Second] = []
@@ -61,19 +66,16 @@ class Session(QObject):
         #: What the open scan came from: its item, and what the user agreed to.
         self.opened: jobs.Opened | None = None
         self.result: Segmentation | Classification | None = None
+        #: The run that made the result.
+        self.request: PredictRequest | None = None
         #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
         self.names: set[str] = set()
         self.files: frozenset[str] = frozenset()
-        self.labels = LabelSet()
-        self.hidden: frozenset[int] = frozenset()
-        self.locked: frozenset[int] = frozenset()
-        #: The file the mask was read from or last saved to; None for a new one.
-        self.mask_file: Path | None = None
+        self.file = OpenFile()
         self._journal: Any = None
         self._recovery: Recovery | None = None
         self._saved = ""
         self.opening = Opening(self)
-        strokes.names = lambda i: self.labels.name_of(i)
         strokes.changed.connect(self._on_strokes)
         layers.removed.connect(self._on_removed)
 
@@ -120,7 +122,7 @@ class Session(QObject):
         elif opened.mask is not None and self.read_only:
             self.note.emit(READ_ONLY)
         elif opened.mask is not None:
-            self.show_mask(opened.mask, "saved")
+            self.show_mask(opened.mask, "saved", opened.file)
             notes = opened.mask.layer[1]["metadata"][KEY]["notes"]
             if notes:
                 self.note.emit("Mask: " + " ".join(notes))
@@ -142,7 +144,7 @@ class Session(QObject):
 
     def put_scan_away(self) -> None:
         """Take the layers of the case away; what was found stays, and so does what `opened` holds elsewhere."""
-        self.scan = self.result = self.opened = None
+        self.scan = self.result = self.request = self.opened = None  # a request holds the voxels of the scan
         self.seconds = []
         self.layers.close_case()
 
@@ -156,10 +158,11 @@ class Session(QObject):
 
     # ---- the mask ------------------------------------------------------------------------------------------------
 
-    def show_mask(self, work: jobs.MaskWork, saved: str) -> None:
-        """Show a mask in the place of the one before; `saved` are the words for the header."""
+    def show_mask(self, work: jobs.MaskWork, saved: str, file: MaskFile | None = None) -> None:
+        """Show a mask, read from `file`, in the place of the one before; `saved` are the words for the header."""
         in_place = self.layers.takes_mask(work.layer)
         self._leave_mask(keep=True)
+        self.file.keep(file)
         if not in_place and self.layers.mask is not None:
             self.layers.discard(self.layers.mask)
         self.labels, self.hidden, self.locked = work.labels, frozenset(), frozenset()
@@ -172,16 +175,59 @@ class Session(QObject):
         self._saved = saved
         if work.warning:
             self.note.emit(f"Strokes cannot be kept on disk: {work.warning}")
+        if file is not None and file.note:
+            self.note.emit(file.note)
         self.mask_changed.emit()
         self.saved_changed.emit()
 
     def show_predicted(self, predicted: Predicted) -> None:
         """Show a result with its maps; of these only the first, where the model is undecided, is seen at once."""
-        if predicted.mask is not None:
-            self.show_mask(predicted.mask, "not saved")
-        self.result = predicted.result
+        work = predicted.mask
+        if work is not None and not self._take_run(work, predicted):
+            self.show_mask(work, "not saved")
+        self.result, self.request = predicted.result, predicted.request
         for kind, parts in predicted.maps.items():
             self.layers.add_maps(kind, parts, visible=kind == DOUBT)
+
+    def _take_run(self, work: jobs.MaskWork, predicted: Predicted) -> bool:
+        """Make a model's mask a step of the mask there is, so that undo brings that one back; False if it cannot be.
+
+        Corrections go on in the journal they are in. Whoever had none to lose is not asked to save the model's.
+        """
+        if not self.strokes.active or not self.layers.takes_mask(work.layer):
+            return False
+        self.strokes.commit()
+        before, had_none = RunShown(self.result, self.request), self.strokes.unsaved <= 0
+        change = ClassChange(self.labels, work.labels)
+        self.result = self.request = None
+        self.layers.discard_maps()
+        self.labels, self.hidden = work.labels, frozenset()
+        self.lock_classes(frozenset())
+        self.layers.replace_mask(work.layer, work.labels)
+        array = self.strokes.array
+        box = tuple(slice(0, n) for n in (() if array is None else array.shape))
+        step = self.strokes.record(run_name(predicted.result), box, change)
+        if step is not None:
+            self.runs.keep(step, before, RunShown(predicted.result, predicted.request))
+        if had_none:
+            self.strokes.unsaved = 0
+        if self._journal is None:  # the disk took none when the mask was opened, and now it does
+            self._journal = self.strokes.journal = work.journal
+        elif work.journal is not None:
+            self._end_journal(saved=True, journal=work.journal)
+        self._saved = "not saved"
+        self.mask_changed.emit()
+        self.saved_changed.emit()
+        return True
+
+    def _on_moved(self, step: Step, backwards: bool) -> None:
+        """Classes go with the step, and so does what a run of a model was said to be."""
+        super()._on_moved(step, backwards)
+        shown = self.runs.of(step, backwards)
+        if shown is not None:
+            self.layers.discard_maps()  # they were those of the other result
+            self.result, self.request = shown.result, shown.request
+            self.result_changed.emit()
 
     def start_empty_mask(self) -> None:
         """Begin a mask by hand."""
@@ -206,6 +252,7 @@ class Session(QObject):
     def close_mask(self, keep: bool) -> None:
         """Take the mask away; unsaved strokes stay in their journal if `keep`."""
         self._leave_mask(keep)
+        self.file.keep(None)
         if self.layers.mask is not None:
             self.layers.discard(self.layers.mask)
         self.mask_changed.emit()
@@ -219,7 +266,8 @@ class Session(QObject):
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
         self._recovery, self.result, self._saved = None, None, ""
-        self.mask_file = None
+        self.request = None
+        self.runs.forget()
         self.layers.discard_maps()
 
     def shut_down(self) -> None:
@@ -227,12 +275,14 @@ class Session(QObject):
         self.strokes.commit()
         unsaved = self.strokes.unsaved > 0
         self.strokes.end()
+        self.file.keep(None)
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
 
-    def _end_journal(self, saved: bool) -> None:
-        """Close it in a thread of its own: it may have to wait for the disk."""
-        journal, self._journal = self._journal, None
+    def _end_journal(self, saved: bool, journal: Any = None) -> None:
+        """Close it, or one that is not needed, in a thread of its own: it may have to wait for the disk."""
+        if journal is None:
+            journal, self._journal = self._journal, None
 
         def close() -> None:
             try:
@@ -248,56 +298,15 @@ class Session(QObject):
         if self.strokes.active and self.layers.mask is None:
             unsaved = self.strokes.unsaved > 0
             self.strokes.end()
+            self.file.keep(None)
             if self._journal is not None:
                 self._end_journal(saved=not unsaved)
             self.mask_changed.emit()
             self.saved_changed.emit()
         if self.layers.scan is None and self.scan is not None and not self.layers.shows_scan:
-            self.scan = self.result = self.opened = None
+            self.scan = self.result = self.request = self.opened = None
             self.seconds = []
             self.scan_changed.emit()
-
-    # ---- classes -------------------------------------------------------------------------------------------------
-
-    def add_class(self, name: str) -> None:
-        """Add a class with the next free id."""
-        taken = set(self.labels.ids)
-        new_id = next(i for i in range(1, 65536) if i not in taken)
-        mask = self.layers.mask
-        if mask is not None and new_id > 255 and mask.data.dtype.itemsize == 1:
-            self.note.emit("This mask holds at most 255 classes.")
-            return
-        self._set_labels(lambda: self.labels.with_label(Label(new_id, name, default_colour(new_id))))
-        self.choose_class(new_id)
-
-    def rename_class(self, label_id: int, name: str) -> None:
-        """Give a class another name."""
-        old = self.labels.by_id(label_id)
-        self._set_labels(lambda: self.labels.with_label(replace(old, name=name)))
-
-    def _set_labels(self, make: Callable[[], LabelSet]) -> None:
-        try:
-            self.labels = make()
-        except MedcnnError as error:
-            self.note.emit(str(error))
-        self.layers.name_classes(self.labels, self.hidden)
-        self.classes_changed.emit()
-
-    def hide_classes(self, hidden: frozenset[int]) -> None:
-        """Show all classes but these."""
-        self.hidden = hidden
-        self.layers.name_classes(self.labels, hidden)
-        self.visibility_changed.emit()
-
-    def lock_classes(self, locked: frozenset[int]) -> None:
-        """Leave the voxels of these classes as they are, whatever is painted."""
-        self.locked = self.strokes.locked = locked
-
-    def choose_class(self, label_id: int) -> None:
-        """Paint this class from now on."""
-        mask = self.layers.mask
-        if mask is not None and (label_id == 0 or label_id in self.labels):
-            mask.selected_label = label_id
 
     # ---- saving --------------------------------------------------------------------------------------------------
 
@@ -312,8 +321,11 @@ class Session(QObject):
         self.strokes.commit()
         return self.strokes.active and self.strokes.unsaved > 0
 
-    def save_mask(self, path: Path, then: Callable[[Path], None] | None = None) -> None:
-        """Write the mask as it stands now, on the scan's own grid, with the record of how it was made."""
+    def save_mask(self, path: Path, then: Callable[[Path], None] | None = None, over: bool = False) -> None:
+        """Write the mask as it stands now, on the scan's own grid, with the record of how it was made.
+
+        Without `over`, `replace_asked` tells of a file that somebody else has open or has changed.
+        """
         self.strokes.commit()
         try:
             mask = self.layers.mask_value()
@@ -322,32 +334,39 @@ class Session(QObject):
             return
         self.names.add(str(path))
         saved_up_to = self.strokes.unsaved
-        request = save.SaveRequest(mask, path, self.provenance())
 
-        def done(written: Path) -> None:
-            self.mask_file = written
+        def done(file: MaskFile) -> None:
+            self.file.keep(file)
             self.strokes.unsaved -= saved_up_to
             self._saved = "saved" if self.strokes.unsaved <= 0 else "not saved"
             if self.strokes.unsaved <= 0:
                 self._renew_journal()
-            self.note.emit(f"Saved: {written.name}")
+            self.note.emit(f"Saved: {file.path.name}. {file.note}" if file.note else f"Saved: {file.path.name}")
             self.saved_changed.emit()
             if then is not None:
-                then(written)
+                then(file.path)
 
         def failed(error: MedcnnError) -> None:
             self._saved = "not saved"
             self.saved_changed.emit()
-            self.failed.emit(error)
+            if isinstance(error, ChangedOnDiskError | MaskHeldError) and not over:
+                self.replace_asked.emit(path, error)
+            else:
+                self.failed.emit(error)
 
         self._saved = "saving ..."
         self.saved_changed.emit()
-        self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, failed)
+        self.tasks.start("Saving", saving(mask, path, self.provenance(), self.scan, self.file.now, over), done, failed)
+
+    @property
+    def corrected(self) -> bool:
+        """True if a person changed the mask since the model drew it, or drew it."""
+        since = self.runs.since_last()
+        return bool(self.strokes.unsaved or self.strokes.history.can_undo) if since is None else since > 0
 
     def provenance(self) -> dict[str, Any]:
         """Return how the mask was made, with a note if a person corrected it."""
-        corrected = bool(self.strokes.unsaved or self.strokes.history.can_undo)
-        return provenance_of(self.result, corrected, self._recovery is not None)
+        return provenance_of(self.result, self.corrected, self._recovery is not None)
 
     def add_to_dataset(self, entry: DatasetEntry) -> None:
         """Write the corrected case into a dataset: mask, how it was made, and its row in the table."""
@@ -364,17 +383,6 @@ class Session(QObject):
 
     def _added(self, table: Path) -> None:
         self.note.emit(f"Added to {table.parent.name}/{table.name}.")
-
-    def save_scores(self, path: Path) -> None:
-        """Write the class scores of the case."""
-        if self.result is not None:
-            self.names.add(str(path))
-            request = save.SaveRequest(self.result, path)
-            done = self._scores_saved
-            self.tasks.start("Saving", lambda cancel: save.run(request, cancel), done, self.failed.emit)
-
-    def _scores_saved(self, path: Path) -> None:
-        self.note.emit(f"Saved: {path.name}")
 
     def _renew_journal(self) -> None:
         """After saving, the journal of the old strokes goes, and so does the recovered one."""

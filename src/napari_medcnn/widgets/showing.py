@@ -10,17 +10,23 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.adding import ADD
 from napari_medcnn.widgets.hand_on.film import FILM
 from napari_medcnn.widgets.hand_on.hand_on import SHARING
+from napari_medcnn.widgets.hand_on.picture import PICTURE
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
+from napari_medcnn.widgets.why.why_jobs import CHECKING, EXPLAINING
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
 SCAN, AI, CORRECTING = range(3)
 CHECK = "Checking this computer"
+#: A correction tool at work on the mask.
+TOOL = "Correcting"
 #: Tasks that the header's Cancel is offered for.
-CANCELLABLE = (RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", FILM, SHARING, CHECK)
+CANCELLABLE = (
+    RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", FILM, PICTURE, SHARING, CHECK, EXPLAINING, CHECKING, TOOL,
+)  # fmt: skip
 
 
 class Showing(QObject):
@@ -37,6 +43,7 @@ class Showing(QObject):
         session.scan_changed.connect(self.on_scan)
         session.found_changed.connect(self.show_found)
         session.scan_changed.connect(dock.browsing.show_scan)
+        session.scan_changed.connect(dock.browsing.keys_to_picture)
         session.mask_changed.connect(self._on_mask)
         session.saved_changed.connect(lambda: dock.header.show_saved(session.saved_words))
         session.failed.connect(self.on_failed)
@@ -53,7 +60,6 @@ class Showing(QObject):
         dock = self._dock
         self._said = words
         dock.message.setText(dock.browsing.clean(words))
-        dock.message.setVisible(bool(words))
 
     def on_failed(self, error: MedcnnError) -> None:
         """Show what went wrong."""

@@ -9,8 +9,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QSignalBlocker
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_medcnn.core.quantity import short
 from napari_medcnn.core.slab import Slab, margins, slab_at, slices_for
-from napari_medcnn.core.windows import plain
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.keymap import READ
 from napari_medcnn.widgets.number_field import NumberField
@@ -30,6 +30,7 @@ MODES = {
     "mean": "Mean",
 }
 _SHORT = {"max": "MIP", "min": "MinIP", "mean": "Mean"}
+STAYS = "Masks and measures stay those of the middle slice."
 _FIRST_MM = 10.0
 _FIRST_SLICES = 5.0
 _LARGEST = 1000.0
@@ -51,7 +52,7 @@ class SlabRow(QWidget):
         self.thickness.setMaximumWidth(70)
         self.unit = QLabel("mm")
         layout.addLayout(row(QLabel("Slab"), self.mode, self.thickness, self.unit, stretch=True))
-        self.note = Text("Masks and measures stay those of the middle slice.")
+        self.note = Text(STAYS)
         layout.addWidget(self.note)
 
     def show_slab(self, mode: str, thickness: float, unit: str) -> None:
@@ -63,6 +64,11 @@ class SlabRow(QWidget):
         self.unit.setText(unit)
         for widget in (self.thickness, self.unit, self.note):
             widget.setVisible(mode != OFF)
+
+    def show_note(self, words: str) -> None:
+        """Say what is combined."""
+        if self.note.text() != words:
+            self.note.setText(words)
 
 
 class Slabs(QObject):
@@ -139,14 +145,31 @@ class Slabs(QObject):
         return self._slab(scan, axis, float(pane.viewer.dims.point[pane.slider]))[1]
 
     def slab_words(self, pane: Pane) -> str:
-        """Return "MIP 10 mm, 4 slices" as it really is in a view; "" without a slab."""
+        """Return "MIP 9.14 mm, 3 slices" as it really is in a view; "" without a slab.
+
+        One slice is named as what it is: the same picture as without a slab.
+        """
         slab = self.slab_of(pane)
         if slab is None:
             return ""
-        many = f"{slab.count} slice{'s' if slab.count > 1 else ''}"
-        if not self._known:
-            return f"{_SHORT[self.mode]} {many}"
-        return f"{_SHORT[self.mode]} {plain(slab.thickness, 4)} mm, {many}"
+        thick = f" {short(slab.thickness)} mm" if self._known else ""
+        if slab.count == 1:
+            return f"{_SHORT[self.mode]}{thick} = 1 slice, nothing combined"
+        return f"{_SHORT[self.mode]}{thick}{',' if thick else ''} {slab.count} slices"
+
+    def note_words(self) -> str:
+        """Return what is combined in the view that the mouse was in last, and what lies on it."""
+        pane = self._dock.views.current
+        slab = None if pane is None else self.slab_of(pane)
+        if slab is None:
+            return STAYS
+        apart = f" of {short(slab.spacing)} mm" if self._known else ""
+        if slab.count == 1:
+            asked = f"{short(self.thickness)} mm is less than two slices{apart}" if self._known else "This is one slice"
+            return f"{asked}: nothing is combined. Choose more, or turn Shift+wheel. {STAYS}"
+        made = f" make {short(slab.thickness)} mm" if self._known else ""
+        cut = slices_for(self.thickness, slab.spacing) - slab.count
+        return f"Here {slab.count} slices{apart}{made}{', where the scan ends' if cut > 0 else ''}. {STAYS}"
 
     # ---- changing --------------------------------------------------------------------------------------------------
 
@@ -219,6 +242,7 @@ class Slabs(QObject):
     def _on_dims(self, _event: Any = None) -> None:
         if self.is_on and not self._busy:
             self._set_margins()
+            self.row.show_note(self.note_words())
 
     def _apply(self, _what: Any = None) -> None:
         """Give views and layers what holds now."""
@@ -231,6 +255,7 @@ class Slabs(QObject):
                 role = (layer.metadata.get(KEY) or {}).get("role", "scan")
                 layer.projection_mode = "none" if layer.rgb or role == "map" else self.mode
         self._set_margins()
+        self.row.show_note(self.note_words())
         self._dock.views.redraw()
 
     def _restore(self) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.core.geometry import Array
 from napari_medcnn.io.reading_state import Listed
+from napari_medcnn.widgets.jobs import PICTURES
 from napari_medcnn.widgets.parts import GAP, Text, button, clear_layout, column, line, row
+from napari_medcnn.widgets.thumbnails import to_pixmap
 
 RESEARCH_USE = "Research use only, not for diagnosis."
 
@@ -58,20 +61,21 @@ class StartPage(QWidget):
         layout.addStretch(1)
         layout.addWidget(Text(RESEARCH_USE))
 
-    def offer(self, found: list[Recovery]) -> None:
-        """List work that was never saved; nothing is shown when there is none."""
+    def offer(self, found: list[tuple[Recovery, Array | None]]) -> None:
+        """List work that was never saved, with pictures of it; nothing is shown when there is none."""
         clear_layout(self._continue)
         if not found:
             return
         self._continue.addWidget(line())
         self._continue.addWidget(Text("Continue recovered work", bold=True))
-        for item in found[:3]:
+        for item, picture in found[:PICTURES]:
             when = datetime.fromtimestamp(item.when).strftime("%Y-%m-%d %H:%M")
             strokes = "1 stroke" if item.steps == 1 else f"{item.steps} strokes"
-            self._continue.addWidget(Text(f"{item.info.case}: {strokes}, {when}"))
+            words = Text(f"{item.info.case}: {strokes}, {when}")
+            self._continue.addLayout(row(*_seen(picture, item.info.case), words))
             self._continue.addLayout(self._choices(item))
-        if len(found) > 3:
-            self._continue.addWidget(Text(f"and {len(found) - 3} more, shown when these are dealt with"))
+        if len(found) > PICTURES:
+            self._continue.addWidget(Text(f"and {len(found) - PICTURES} more, shown when these are dealt with"))
 
     def offer_readings(self, found: list[tuple[str, Listed]]) -> None:
         """List readings that were saved, as (words, reading); nothing is shown when there is none."""
@@ -98,3 +102,14 @@ class StartPage(QWidget):
             button("Continue", lambda: self.recover.emit(item), "Show the mask as it was after the last stroke"),
             button("Discard...", lambda: self.discard.emit(item), "Delete this unsaved work"),
         )
+
+
+def _seen(picture: Array | None, case: str) -> tuple[QLabel, ...]:
+    if picture is None:
+        return ()
+    shown = QLabel()
+    drawn = to_pixmap(picture)
+    shown.setPixmap(drawn)
+    shown.setFixedSize(drawn.size())
+    shown.setAccessibleName(f"What was drawn on {case}")
+    return (shown,)

@@ -1,5 +1,7 @@
 """Corrections of the open mask: our undo, the journal of strokes, voxel counts, locked classes.
 
+Changes of classes are steps of the same history; which classes hold now is the session's to know (`moved`).
+
 napari paints; when a stroke is over, the planes it may have touched are compared with a snapshot, and the difference
 becomes one step.  That is right for every tool, whoever changed the mask, and needs nothing private.
 """
@@ -13,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History, Step
 from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.layers import Layers
+from napari_medcnn.widgets.views.frame import Place
 
 Array = NDArray[Any]
 
@@ -31,15 +35,27 @@ class StrokeJournal(Protocol):
 class Strokes(QObject):
     """Watches one mask at a time.
 
-    Signals: `changed` after every step, undo or redo; `note` with a line for the user.
+    Signals: `changed` after every step, undo or redo; `moved` before it with a step that was undone (True) or done
+    again (False); `note` with a line for the user.
+
+    Parameters
+    ----------
+    viewer, layers
+        Where the mask is painted.
+    go_to
+        Shows a place of the world in every view: that of a step which is undone or done again.
     """
 
     changed = Signal()
+    moved = Signal(object, bool)
     note = Signal(str)
 
-    def __init__(self, viewer: Any, layers: Layers, parent: QObject | None = None) -> None:
+    def __init__(
+        self, viewer: Any, layers: Layers, go_to: Callable[[Place], None], parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._go_to = go_to
         self._layers = layers
         self._layer: Any = None
         self._array: Array | None = None  # the mask's own voxels, always (z, y, x): a view of what napari paints
@@ -51,8 +67,12 @@ class Strokes(QObject):
         self.locked: frozenset[int] = frozenset()
         self.names: Callable[[int], str] = str
         self.journal: StrokeJournal | None = None
+        #: Called before anything else is done with the mask: a drag that is still going on becomes its step.
+        self.settle: Callable[[], None] = _nothing
         #: Steps made since the mask was last saved; undoing counts as a change, too.
         self.unsaved = 0
+        #: Steps made, undone or done again on this mask: what was worked out at another number is out of date.
+        self.revision = 0
 
     # ---- one mask ------------------------------------------------------------------------------------------------
 
@@ -76,17 +96,23 @@ class Strokes(QObject):
             self._viewer.dims.events.current_step.disconnect(self._on_slice)
         self._layer = self._array = self._snapshot = self.journal = None
         self.history.clear()
-        self.counts, self.locked, self.unsaved = {}, frozenset(), 0
+        self.counts, self.locked, self.unsaved, self.revision = {}, frozenset(), 0, 0
 
     @property
     def active(self) -> bool:
         """True while a mask is watched."""
         return self._layer is not None
 
+    @property
+    def array(self) -> Array | None:
+        """The voxels of the mask, (z, y, x), z = 1 for a picture: to read; `change` writes."""
+        return self._array
+
     # ---- strokes -------------------------------------------------------------------------------------------------
 
     def commit(self) -> Step | None:
         """Turn what changed since the last step into a step; None if nothing did."""
+        self.settle()
         painted, self._pending = self._pending, False
         array = self._array
         if array is None or self._snapshot is None:
@@ -95,14 +121,22 @@ class Strokes(QObject):
         if painted and np.array_equal(array[box], self._snapshot[box]):
             box = tuple(slice(0, n) for n in array.shape)  # something outside the shown planes, from a script or in 3D
         self._visited = [self._place()]
+        return self._step(box)
+
+    def _step(self, box: tuple[slice, ...], name: str = "", classes: ClassChange | None = None) -> Step | None:
+        """Make a step of what changed in a box since the last one, and of classes; without a name it was painted."""
+        array = self._array
+        if array is None or self._snapshot is None:
+            return None
         before, after = self._snapshot[box], array[box]
         changed = before != after
-        if not changed.any():
+        if not changed.any() and classes is None:
             return None
         self._protect(before, after, changed)
-        name = self._name(after[changed]) if changed.any() else ""
+        if changed.any():
+            name = name or self._name(after[changed])
         self._count(before[changed], after[changed])
-        step = self.history.record_change(name, array, self._snapshot, box, view=self._view(box, changed))
+        step = self.history.record_change(name, array, self._snapshot, box, self._view(box, changed), classes)
         self._layers.forget_strokes()
         if step is None:
             return None
@@ -117,21 +151,21 @@ class Strokes(QObject):
         """Do the step again that was taken back last."""
         return self._back_or_forth(self.history.redo, "Done again")
 
-    def mark_saved(self) -> None:
-        """The mask on disk equals the one on screen."""
-        self.unsaved = 0
-        self.changed.emit()
-
-    def change(self, name: str, box: tuple[slice, ...], after: Array) -> Step | None:
-        """Write `after` into `box` as one step of its own."""
+    def change(
+        self, name: str, box: tuple[slice, ...], after: Array, classes: ClassChange | None = None
+    ) -> Step | None:
+        """Write `after` into `box` as one step of its own, called `name`, together with a change of classes."""
         if self._array is None:
             return None
         self.commit()
         self._array[box] = after
-        self._visited.append(tuple(part.start for part in box))
-        step = self.commit()
+        step = self._step(box, name, classes)
         self._layers.redraw_mask()
         return step
+
+    def record(self, name: str, box: tuple[slice, ...], classes: ClassChange | None = None) -> Step | None:
+        """Make one step, called `name`, of what was written into `array` inside a box; None if nothing changed."""
+        return self._step(box, name, classes)
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -145,9 +179,9 @@ class Strokes(QObject):
         if self._pending:
             self.commit()
 
-    def on_press(self, _viewer: Any = None, _event: Any = None) -> None:
+    def on_press(self, _viewer: Any = None, event: Any = None) -> None:
         """A mouse button went down: only planes shown from now on can belong to the stroke."""
-        if self._layer is not None:
+        if self._layer is not None and not getattr(event, "handled", False):  # else it is a drag of ours, with a box
             self.commit()
             self._visited = [self._place()]
 
@@ -204,14 +238,15 @@ class Strokes(QObject):
         self.counts = {k: n for k, n in sorted(self.counts.items()) if n}
 
     def _view(self, box: tuple[slice, ...], changed: Array) -> tuple[int, ...] | None:
-        where = np.argwhere(changed)
+        where = np.flatnonzero(changed)
         if not len(where):
             return None
-        middle = where[len(where) // 2]
+        middle = np.unravel_index(where[len(where) // 2], changed.shape)
         return tuple(int(part.start + i) for part, i in zip(box, middle, strict=True))
 
     def _keep(self, step: Step) -> None:
         self.unsaved += 1
+        self.revision += 1
         if self.journal is not None:
             try:
                 self.journal.append(step)
@@ -227,22 +262,24 @@ class Strokes(QObject):
         if step is None:
             self.note.emit("There is nothing to undo." if word == "Undone" else "There is nothing to do again.")
             return None
-        before, after = self._snapshot[step.box], self._array[step.box]
-        changed = before != after
-        self._count(before[changed], after[changed])
-        self._snapshot[step.box] = after
-        self._show(step.view)
-        self._layers.redraw_mask()
+        if step.changed:
+            before, after = self._snapshot[step.box], self._array[step.box]
+            changed = before != after
+            self._count(before[changed], after[changed])
+            self._snapshot[step.box] = after
+            self.show_voxel(step.view)
+            self._layers.redraw_mask()
+        self.moved.emit(step, word == "Undone")
         self.note.emit(f"{word}: {step.name}")
         self._keep(step.reversed() if word == "Undone" else step)
         return step
 
-    def _show(self, view: Iterable[int]) -> None:
-        """Move the sliders to the place of a step."""
-        place = tuple(view)[-self._layer.ndim :]
-        world = self._layer.data_to_world(place)
-        dims = self._viewer.dims
-        offset = dims.ndim - len(world)
-        for axis in dims.not_displayed:
-            if axis >= offset:
-                dims.set_point(axis, float(world[axis - offset]))
+    def show_voxel(self, view: Iterable[int]) -> None:
+        """Show a voxel (z, y, x) of the mask in every view; a picture has one slice."""
+        if self._layer is not None and self._layer.ndim == 3:
+            z, y, x = (float(at) for at in self._layer.data_to_world(tuple(view)))
+            self._go_to((z, y, x))
+
+
+def _nothing() -> None:
+    """What is to be settled where nobody draws."""

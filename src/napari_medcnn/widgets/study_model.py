@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_medcnn.io.found import Found, Item, Person, Study, files_of, plain
+from napari_medcnn.widgets.names import HIDDEN
 
 #: What a row can be; each has a word and a sign of its own, never a colour alone.
 RowKind = Literal["scan", "mask", "refused"]
@@ -94,8 +95,11 @@ def tree_of(found: Found, hidden: bool = False, clean: Clean = str) -> tuple[Gro
     for number, (person, studies) in enumerate(patients.items(), 1):
         who: tuple[str, ...] = (f"Patient {number}",)
         found_by = ""
-        if not hidden and any((person.name, person.id)):
-            who, found_by = tuple(line for line in person_lines(person) if line), person_words(person)
+        if any((person.name, person.id)):
+            lines = tuple(line for line in person_lines(person) if line)
+            # hidden or not as many lines: what stands below keeps its place
+            who = (*who, *(HIDDEN for _ in lines[1:])) if hidden else lines
+            found_by = "" if hidden else person_words(person)
         parts = []
         for items in studies.values():
             study = items[0].study or Study()

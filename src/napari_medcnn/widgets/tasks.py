@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.qt.threading import GeneratorWorker, create_worker
-from qtpy.QtCore import QObject, Signal
+from napari.qt.threading import GeneratorWorker
+from qtpy.QtCore import QObject, QThreadPool, Signal
 
 from napari_medcnn.core.events import Cancel, Event, Events, Failed, Preview, Progress, Result
 from napari_medcnn.errors import Cancelled, MedcnnError
+from napari_medcnn.widgets.busy_note import BusyNote
 
+#: Threads that a pool has at least.
+ROOM = 32
 #: Builds the events of a verb when the thread starts; looks at the flag to stop.
 Work = Callable[[Cancel], Events]
 
@@ -63,7 +66,7 @@ class Task(QObject):
     cancelled = Signal()
     ended = Signal()
 
-    def __init__(self, name: str, work: Work, parent: QObject | None = None, asked_about: bool = True) -> None:
+    def __init__(self, name: str, work: Work, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.name = name
         self.cancel_flag: Cancel = threading.Event()
@@ -76,13 +79,7 @@ class Task(QObject):
         def pump() -> Generator[Event, None, None]:
             yield from events
 
-        pump.__name__ = name  # napari shows it when a window with work in it is closed
-        # Napari asks about workers of its `create_worker` before a window is closed, and for that keeps each of them,
-        # and each of them the window. What nobody would miss is not asked about, and holds nothing.
-        if asked_about:
-            self._worker = create_worker(pump, _start_thread=False, _ignore_errors=True)
-        else:
-            self._worker = GeneratorWorker(pump)
+        self._worker = GeneratorWorker(pump)
         self._worker.yielded.connect(self._on_event)
         self._worker.aborted.connect(self._on_abort)
         self._worker.finished.connect(self._on_finished)
@@ -147,6 +144,10 @@ class Tasks(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._running: dict[str, Task] = {}
+        _leave_room()
+        #: Names of what runs and would be missed if the window were closed.
+        self._missed: set[str] = set()
+        self._note = BusyNote()
 
     def start(
         self,
@@ -157,7 +158,11 @@ class Tasks(QObject):
         progressed: Callable[[Progress], None] | None = None,
     ) -> Task:
         """Start `work`; another task of the same name is dropped first, so a late answer never arrives."""
-        return self._start(Task(name, work, self), succeeded, failed, progressed)
+        task = self.start_aside(name, work, succeeded, failed, progressed)
+        if self._running.get(name) is task:
+            self._missed.add(name)
+            self._tell()
+        return task
 
     def start_aside(
         self,
@@ -168,16 +173,7 @@ class Tasks(QObject):
         progressed: Callable[[Progress], None] | None = None,
     ) -> Task:
         """Start work that nobody misses when the window is closed: napari does not ask about it."""
-        return self._start(Task(name, work, self, asked_about=False), succeeded, failed, progressed)
-
-    def _start(
-        self,
-        task: Task,
-        succeeded: Callable[[Any], None],
-        failed: Callable[[MedcnnError], None],
-        progressed: Callable[[Progress], None] | None,
-    ) -> Task:
-        name = task.name
+        task = Task(name, work, self)
         self.drop(name)
         task.succeeded.connect(succeeded)
         task.failed.connect(failed)
@@ -203,16 +199,35 @@ class Tasks(QObject):
         if task is not None:
             task.drop()
             task.let_go()
+            self._tell()
             self.changed.emit()
 
     def close(self) -> None:
         """Drop everything."""
         for name in tuple(self._running):
             self.drop(name)
+        self._note.close()
+
+    def _tell(self) -> None:
+        """Tell napari what it should ask about before it closes the window."""
+        self._missed &= set(self._running)
+        self._note.tell(tuple(name for name in self._running if name in self._missed))
 
     def _forget(self, name: str, task: Task) -> None:
         if self._running.get(name) is task:
             del self._running[name]
+            self._tell()
             self.changed.emit()
         task.let_go()
         task.deleteLater()
+
+
+def _leave_room() -> None:
+    """Let Qt have threads of its own pool beside the tasks in it.
+
+    Qt 5 converts a large picture in that pool while the window's thread holds Python's lock. With one thread a core,
+    two tasks that wait for the lock left it none, and the window stood still for ever.
+    """
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), ROOM))

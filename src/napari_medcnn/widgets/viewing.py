@@ -69,11 +69,6 @@ class Viewing:
         """Show the first or the last slice of the view that the mouse was in last."""
         self._views.move(10**9 if last else -(10**9))
 
-    def show_slice(self, point: tuple[float, ...]) -> None:
-        """Show the place of an undone stroke (world coordinates of the viewer)."""
-        if len(point) == self._viewer.dims.ndim:
-            self._viewer.dims.point = point
-
     def _step(self, axis: int | None, steps: int) -> None:
         if axis is None:
             return
@@ -121,7 +116,7 @@ class Viewing:
 
     def on_wheel(self, viewer: Any, event: Any) -> None:
         """Wheel moves through slices, Ctrl+wheel zooms; pictures always zoom, which napari does by itself."""
-        if self._layers.scan is None:
+        if self._layers.scan is None or event.handled:
             return
         turns = float(event.delta[1])
         if "Control" in event.modifiers:
@@ -139,6 +134,8 @@ class Viewing:
         The tool of the layer that napari will hand the press to is put aside, and comes back after the release.
         """
         button = event.button
+        if event.handled:
+            return  # the brush has it
         if button == _MIDDLE and viewer.dims.ndisplay == 3:
             return
         tool = self._tool(viewer)

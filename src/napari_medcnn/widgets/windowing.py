@@ -196,6 +196,7 @@ class Windowing(QObject):
             self._chosen = None
         if layer is self._acting and _has_window(layer):
             self.last = _kept(layer)
+            self._acting = None  # it holds the voxels of the scan
         self._on_changed()
 
     def _on_changed(self, _event: Any = None) -> None:

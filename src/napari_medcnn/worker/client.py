@@ -77,6 +77,7 @@ class Engine:
         self._closed = False
         self._log = ""
         self._idle: threading.Timer | None = None
+        self._late: threading.Timer | None = None
         atexit.register(self.close)
 
     @property
@@ -233,12 +234,11 @@ class Engine:
             if wanted:
                 self._starting, self._child = False, child
                 child.send(Request(_HELLO, "hello"))
+                self._late = threading.Timer(self.launch.start_seconds, self._start_too_long, (child,))
+                self._late.daemon = True
+                self._late.start()
         if not wanted:
             child.end()
-            return
-        timer = threading.Timer(self.launch.start_seconds, self._start_too_long, (child,))
-        timer.daemon = True
-        timer.start()
 
     def _start_too_long(self, child: Child) -> None:
         with self._lock:
@@ -256,6 +256,7 @@ class Engine:
                     self.release()
                 elif reply.kind == "result":
                     self.hello, self._ready = dict(reply.body), True
+                    self._stop_late()
                     self._pump()
                 return
             job = self._active
@@ -264,7 +265,8 @@ class Engine:
             if reply.kind == "progress":
                 fraction = reply.body.get("fraction")
                 if not job.cancelled:
-                    job.events.put(Progress(fraction, str(reply.body.get("message", ""))))
+                    words, expected = str(reply.body.get("message", "")), reply.body.get("expected")
+                    job.events.put(Progress(fraction, words, expected=expected))
             elif reply.kind == "result":
                 self._finish(Result(reply.body))
             else:
@@ -277,6 +279,7 @@ class Engine:
             self._log, self._child = child.log, None
             was_ready, self._ready = self._ready, False
             self._stop_idle()
+            self._stop_late()
             asked_for = self._active is not None and self._active.cancelled
             self._crashed = not asked_for
             if not was_ready:
@@ -295,6 +298,7 @@ class Engine:
         """Forget the process and end every job with `reason`; the caller ends the process."""
         with self._lock:
             self._stop_idle()
+            self._stop_late()
             child, self._child = self._child, None
             if child is not None:
                 self._log = child.log
@@ -315,6 +319,11 @@ class Engine:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
+
+    def _stop_late(self) -> None:
+        if self._late is not None:
+            self._late.cancel()  # else it holds this engine until its time is over
+            self._late = None
 
     def _end_idle(self) -> None:
         with self._lock:

@@ -51,6 +51,11 @@ class Context:
             share = None if fraction is None else min(max(float(fraction), 0.0), 1.0)
             self._reply(Reply(self._id, "progress", {"fraction": share, "message": message}))
 
+    def expect(self, seconds: float, message: str) -> None:
+        """Say about how long all of the work takes; never dropped."""
+        body = {"fraction": None, "message": message, "expected": seconds}
+        self._reply(Reply(self._id, "progress", body))
+
     def check_cancel(self) -> None:
         """Raise `Cancelled` if the work is not wanted any more; call it at least every half second of work."""
         if self.cancelled.is_set():

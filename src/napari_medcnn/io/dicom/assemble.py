@@ -16,6 +16,7 @@ from napari_medcnn.io.dicom.decode import read_planes
 from napari_medcnn.io.dicom.facts import Part, Plane
 from napari_medcnn.io.dicom.pixels.fill import filled
 from napari_medcnn.io.dicom.pixels.meaning import Meaning, meaning_of
+from napari_medcnn.io.dicom.sorting import unnumbered
 from napari_medcnn.io.dicom.sorting.stack_grid import without_advice
 from napari_medcnn.io.straighten import even_slices, resample_affine, straight_grid
 
@@ -97,6 +98,9 @@ def _agreed(part: Part, consent: Consent) -> tuple[Planes, tuple[str, ...]]:
             f"{part.title}: {_said(part)}. Open it with 'duplicates' set to 'first' or 'last' to take one of them",
             "duplicates",
         )
+    asks = part.report.asks == unnumbered.ASKS
+    if asks and not consent.unnumbered:
+        raise ConsentNeededError(f"{part.title}: {_said(part)}", unnumbered.ASKS)
     crooked = part.affine_lps is not None or part.positions_mm is not None
     if part.geometry is None and not crooked:
         raise GeometryError(f"{part.title}: {_said(part)}")
@@ -105,10 +109,10 @@ def _agreed(part: Part, consent: Consent) -> tuple[Planes, tuple[str, ...]]:
             f"{part.title}: {_said(part)}. Its values would then be interpolated",
             "resample",
         )
-    if part.report.refused and not part.duplicates and part.geometry is not None:
+    if part.report.refused and not part.duplicates and part.geometry is not None and not asks:
         raise UnsupportedError(f"{part.title}: {_said(part)}")
     if not part.duplicates:
-        return part.planes, ()
+        return part.planes, (unnumbered.agreed_words(part),) if asks else ()
     words = f"Of {len(part.duplicates) + len({d[:2] for d in part.duplicates})} differing images at "
     words += f"{len({d[:2] for d in part.duplicates})} places the {consent.duplicates} was taken, as agreed."
     if consent.duplicates == "first":

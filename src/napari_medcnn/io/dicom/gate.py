@@ -6,7 +6,6 @@ repeats a place (`moments`, `timing`), and the grid (`stack_grid`).  What has no
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from napari_medcnn.core.volume import Axes
 from napari_medcnn.errors import GeometryError
 from napari_medcnn.io.dicom.facts import Header, Part, Plane
 from napari_medcnn.io.dicom.header.kinds import PROJECTIONS
+from napari_medcnn.io.dicom.sorting import unnumbered
 from napari_medcnn.io.dicom.sorting.arrangement import Arrangement
 from napari_medcnn.io.dicom.sorting.films import flat_parts, is_slide, odd_part, sheet_part, title_of
 from napari_medcnn.io.dicom.sorting.moments import arrange
@@ -37,16 +37,26 @@ _ALIKE = (
 
 
 def group(headers: Iterable[Header]) -> dict[str, list[Header]]:
-    """Return headers by series UID; a file without one stands alone under "file-" and a hash of its name and UID."""
+    """Return headers by series UID.
+
+    Images without one that could be one series stand together under "unnumbered-" and a hash of their names and UIDs,
+    any other alone under "file-" and a hash of its own.
+    """
     found: dict[str, list[Header]] = {}
+    without = []
     for header in headers:
-        uid = header.series_uid or "file-" + hashlib.sha256(_own_mark(header)).hexdigest()[:12]
-        found.setdefault(uid, []).append(header)
+        if header.series_uid:
+            found.setdefault(header.series_uid, []).append(header)
+        else:
+            without.append(header)
+    for members in unnumbered.candidates([h for h in without if h.kind == "image" and h.stored is not None]):
+        if unnumbered.is_one_stack(_sorted(members, unnumbered.together_id(members)), len(members)):
+            found[unnumbered.together_id(members)] = members
+    taken = {header.path for members in found.values() for header in members}
+    for header in without:
+        if header.path not in taken:
+            found.setdefault(unnumbered.lone_id(header), []).append(header)
     return found
-
-
-def _own_mark(header: Header) -> bytes:
-    return f"{header.path.name}\n{header.sop_uid}".encode("utf-8", "surrogateescape")
 
 
 def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
@@ -55,7 +65,7 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
     Parameters
     ----------
     headers
-        Of kind "image" and of one series UID, in any order; others are ignored.
+        Of kind "image" and of one of the groups that `group` makes, in any order; others are ignored.
 
     Returns
     -------
@@ -65,7 +75,13 @@ def sort_series(headers: Sequence[Header]) -> tuple[Part, ...]:
     images = [h for h in headers if h.kind == "image" and h.stored is not None and h.frames]
     if not images:
         return ()
-    uid = next(iter(group(images[:1])))
+    if unnumbered.is_together(images):
+        return tuple(unnumbered.asking(part) for part in _sorted(images, unnumbered.together_id(images)))
+    return _sorted(images, images[0].series_uid or unnumbered.lone_id(images[0]))
+
+
+def _sorted(images: Sequence[Header], uid: str) -> tuple[Part, ...]:
+    """Do as `sort_series` for images with pixels, under an id."""
     placed: list[Header] = []
     flat: list[Header] = []
     sheets: list[Header] = []

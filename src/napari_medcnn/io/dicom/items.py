@@ -16,6 +16,7 @@ from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError, MedcnnError, UnsupportedError
 from napari_medcnn.io.dicom import assemble, gate, seg, structures
 from napari_medcnn.io.dicom.facts import Header, Part, Stored
+from napari_medcnn.io.dicom.sorting import unnumbered
 from napari_medcnn.io.found import Item, Person, Study, shown
 
 Parts = Mapping[str, tuple[Part, ...]]
@@ -80,8 +81,12 @@ def item_steps(headers: Sequence[Header], known: Known) -> Generator[None, None,
     images = [h for h in headers if h.kind == "image"]
     series: dict[str, tuple[Part, ...]] = {}
     rows: list[tuple[tuple[Any, ...], Item]] = []
-    for uid, members in sorted(gate.group(images).items()):
+    groups = gate.group(images)
+    alone = sum(unnumbered.is_alone(uid) for uid in groups)
+    for uid, members in sorted(groups.items()):
         parts = tuple(_incomplete(part, known.broken.get(uid, 0)) for part in gate.sort_series(members))
+        if unnumbered.is_alone(uid):
+            parts = tuple(unnumbered.alone(part, alone) for part in parts)
         series[uid] = parts
         for order, part in enumerate(parts):
             files = _files_of(part, members)

@@ -15,10 +15,11 @@ from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.imaging.region_stats import pick
-from napari_medcnn.io.measures_file import Cell, Table, as_tsv, save_table
+from napari_medcnn.io.measures_file import Cell, Table
 from napari_medcnn.widgets.curve.page import CurvePage
 from napari_medcnn.widgets.curve.plot import COLOURS
-from napari_medcnn.widgets.parts import button, copy_text
+from napari_medcnn.widgets.parts import button
+from napari_medcnn.widgets.tables import ask_and_save, copy_table
 from napari_medcnn.widgets.tasks import Work
 from napari_medcnn.widgets.views.frame import Place
 
@@ -129,6 +130,7 @@ class Curves(QObject):
         if self.scan is None and self._seen:
             self._strip.hide()
         self._on_regions()
+        self._show()  # the curves of the scan before go with it
 
     def _on_regions(self) -> None:
         """Classes or regions came, went or changed."""
@@ -249,22 +251,12 @@ class Curves(QObject):
     def copy(self) -> None:
         """Put all curves on the clipboard."""
         if self.table is not None:
-            copy_text(as_tsv(self.table))
-            self._dock.say(f"Copied: {len(self.table.rows)} rows.")
+            copy_table(self._dock, self.table)
 
     def save(self) -> None:
         """Ask for a file and write all curves."""
-        table = self.table
-        path = None if table is None else self._dock.dialogs.save_table("curve.csv")
-        if table is None or path is None:
-            return
-        try:
-            save_table(table, path)
-        except MedcnnError as error:
-            self._dock.showing.on_failed(error)
-            return
-        self._dock.session.names.add(str(path))
-        self._dock.say(f"Saved: {path.name}")
+        if self.table is not None:
+            ask_and_save(self._dock, self.table, "curve.csv")
 
     def _show(self) -> None:
         page, scan = self.page, self.scan

@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
 from napari_medcnn.widgets.hand_on.wishes import (
     FilmOffer,
     FilmWish,
+    MapOffer,
+    MapWish,
     Offer,
     PictureOffer,
     PictureWish,
@@ -28,6 +30,15 @@ from napari_medcnn.widgets.hand_on.wishes import (
 from napari_medcnn.widgets.parts import GAP, Choice, Text, column, form
 
 _MEGA = 1e6
+#: How many times as large as on screen -> what for.
+_SCALES = {1: "as on screen", 2: "for a slide", 3: "for print"}
+
+#: Suffix -> what a map is saved as.
+MAP_KINDS = {
+    ".html": "Page: picture, map, curves, how it was made",
+    ".nii.gz": "NIfTI: its values on the scan's grid",
+    ".png": "Picture: one slice with its colours below",
+}
 
 
 class _Asking(QDialog):
@@ -89,21 +100,29 @@ class PictureDialog(_Asking):
         super().__init__("Picture", offer, parent)
         self.views, self.size_ = Choice(), Choice()
         self.views.addItems(["All views" if offer.views > 1 else "The view", "The view under the mouse"][: offer.views])
-        width, height = offer.size
-        for scale, words in ((1, "as on screen"), (2, "for a slide"), (3, "for print")):
-            self.size_.addItem(f"{scale}x, {words}: about {width * scale} x {height * scale} px", scale)
+        for scale in _SCALES:
+            self.size_.addItem("", scale)
         self.size_.setCurrentIndex(1)
         self.form.addRow("What", self.views)
         self.form.addRow("Size", self.size_)
-        self.copied = False
+        self.copied, self._sizes = False, offer.sizes
         self.copy = self.add_button("Copy", self._copy)
+        self.views.currentIndexChanged.connect(lambda _index: self._show_sizes())
         self.check()
 
     def check(self) -> None:
-        """As above; copying needs the same look."""
+        """As above; copying needs the same look. Names below a picture may need another line."""
         super().check()
         if hasattr(self, "copy"):
             self.copy.setEnabled(self.is_clear)
+            self._show_sizes()
+
+    def _show_sizes(self) -> None:
+        """Say how large the file will be, its caption included."""
+        for index, (scale, words) in enumerate(_SCALES.items()):
+            size = self._sizes.get((self.views.currentIndex() == 0, scale, self.names.isChecked()))
+            pixels = "" if size is None else f": {size[0]} x {size[1]} px"
+            self.size_.setItemText(index, f"{scale}x, {words}{pixels}")
 
     def _copy(self) -> None:
         self.copied = True
@@ -202,6 +221,31 @@ class ShareDialog(_Asking):
         path = self.target("Share the case", ".zip", "Zip (*.zip)")
         chosen = frozenset(key for key, tick in self.ticks.items() if tick.isChecked())
         return None if path is None else ShareWish(path, chosen, self.names.isChecked())
+
+
+class MapDialog(_Asking):
+    """A map as values on the scan's grid, or as a page with picture, curves and how it was made."""
+
+    def __init__(self, offer: MapOffer, parent: QWidget | None = None) -> None:
+        super().__init__("Save map", offer, parent)
+        self.kind = Choice()
+        self.kind.setAccessibleName("As")
+        for suffix, words in MAP_KINDS.items():
+            self.kind.addItem(words, suffix)
+        self.kind.currentIndexChanged.connect(lambda _index: self.check())
+        self.form.addRow("As", self.kind)
+        self.check()
+
+    @property
+    def is_clear(self) -> bool:
+        """Values show no name; a page shows the picture."""
+        return super().is_clear or (hasattr(self, "kind") and self.kind.currentData() == ".nii.gz")
+
+    def wish(self) -> MapWish | None:
+        """Return what was chosen, after asking for the file; None if that was given up."""
+        suffix = str(self.kind.currentData())
+        path = self.target("Save the map", suffix, f"{MAP_KINDS[suffix].partition(':')[0]} (*{suffix})")
+        return None if path is None else MapWish(path, self.names.isChecked())
 
 
 def size_words(size: int) -> str:

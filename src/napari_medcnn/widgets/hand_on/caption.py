@@ -25,11 +25,17 @@ class Caption:
     words: str = ""
 
 
+def caption_height(width: int, caption: Caption, scale: float, dots_per_inch: float) -> int:
+    """Return how many pixels `with_caption` adds below a picture of this width."""
+    rows, row = _measured(width, caption, scale, dots_per_inch)
+    return round(row * (len(rows) + 1) + _GAP * scale)
+
+
 def with_caption(picture: QImage, caption: Caption, scale: float, dots_per_inch: float) -> QImage:
     """Return the picture with its caption below; `scale` is the size of letters, 1 as on screen."""
     width = picture.width()
     rows, row = _measured(width, caption, scale, dots_per_inch)
-    below = round(row * (len(rows) + 1) + _GAP * scale)
+    below = caption_height(width, caption, scale, dots_per_inch)
     made = QImage(width, picture.height() + below, QImage.Format.Format_RGB888)
     made.fill(_BACKGROUND)
     painter = QPainter(made)

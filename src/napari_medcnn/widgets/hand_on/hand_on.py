@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.core.geometry import Array
-from napari_medcnn.core.labels import Colour
 from napari_medcnn.errors import InputError, MedcnnError
-from napari_medcnn.io import burned_in
-from napari_medcnn.io.measures_file import as_csv
-from napari_medcnn.io.pictures_out import MAX_FRAMES, can_write_mp4, save_png
-from napari_medcnn.io.share import without_identifiers
+from napari_medcnn.io.measures_file import as_csv, stamp
+from napari_medcnn.io.pictures_out import MAX_FRAMES, can_write_mp4
 from napari_medcnn.verbs import share
 from napari_medcnn.widgets.hand_on import render
-from napari_medcnn.widgets.hand_on.caption import Caption, with_caption
 from napari_medcnn.widgets.hand_on.film import FILM, Projector, write_film
+from napari_medcnn.widgets.hand_on.picture import Pictures
+from napari_medcnn.widgets.hand_on.risks import Risks
 from napari_medcnn.widgets.hand_on.wishes import (
     SLICES,
     TIMES,
@@ -36,7 +33,7 @@ from napari_medcnn.widgets.hand_on.wishes import (
 )
 from napari_medcnn.widgets.measuring.rows import file_table
 from napari_medcnn.widgets.parts import button, column, row
-from napari_medcnn.widgets.study_model import person_names, person_words
+from napari_medcnn.widgets.study_model import person_names
 from napari_medcnn.widgets.views.pane import Pane
 
 if TYPE_CHECKING:
@@ -57,7 +54,8 @@ class HandingOn:
     def __init__(self, dock: MedcnnDock) -> None:
         self._dock = dock
         self._projector: Projector | None = None
-        self._header: tuple[Any, tuple[str, ...]] | None = None
+        self._risks = Risks(dock)
+        self.pictures = Pictures(dock, self._risks)
         block = QWidget()
         self._layout = layout = column(block, margin=0)
         self.picture_button = button("Picture...", self.picture, "What the views show, as PNG or on the clipboard")
@@ -77,8 +75,16 @@ class HandingOn:
         """No key names a function of this feature."""
         return {}
 
+    def cancel(self) -> None:
+        """Esc ends a picture that is being made."""
+        self.pictures.stills.end()
+
     def close(self) -> None:
         """The dock goes: no more frames."""
+        self.pictures.stills.end()
+        self._end_film()
+
+    def _end_film(self) -> None:
         if self._projector is not None:
             self._projector.end()
             self._projector = None
@@ -93,107 +99,43 @@ class HandingOn:
 
     @property
     def risk(self) -> tuple[str, ...]:
-        """Why the picture itself may show a name; the header is looked at once for each scan."""
-        scan, opened = self._dock.session.scan, self._dock.session.opened
-        if scan is None:
-            return ()
-        if self._header is None or self._header[0] is not scan:
-            item = None if opened is None else opened.item
-            header = item.files[0] if item is not None and item.study is not None and item.files else None
-            self._header = scan, burned_in.reasons(scan.modality, scan.is_picture, header)
-        return self._header[1]
+        """Why the picture itself may show a name, as far as the headers were looked at."""
+        return self._risks.reasons()
 
     @property
     def _offered(self) -> dict[str, Any]:
-        person = self._dock.browsing.person()
-        return {"suggestion": self.suggestion, "person": person_words(person), "risk": self.risk}
-
-    def caption(self, panes: Sequence[Pane], names: bool, span: range | None = None) -> Caption:
-        """Return the caption of some views: the classes that are seen in them; with `span`, in all those slices."""
-        dock = self._dock
-        mask = dock.layers.mask
-        person = person_words(dock.browsing.person()) if names else ""
-        if mask is None or not mask.visible:
-            return Caption(words=person)
-        seen = set(np.unique(mask.data)) if mask.data.ndim == 2 else self._seen(panes, mask.data, span)
-        private = () if names else person_names(dock.browsing.person())
-        classes: list[tuple[str, Colour]] = [
-            (without_identifiers(label.name, private) if private else label.name, label.colour)
-            for label in dock.session.labels
-            if label.id in seen and label.id not in dock.session.hidden
-        ]
-        return Caption(tuple(classes), person)
-
-    def _seen(self, panes: Sequence[Pane], data: Array, span: range | None) -> set[int]:
-        grid, found = self._dock.views.grid, set[int]()
-        for pane in panes:
-            frame = pane.frame()
-            if frame is None or grid is None:
-                found |= set(np.unique(data[::2, ::2, ::2]).tolist())
-                continue
-            place = frame.to_place(0, 0)
-            at = int(np.floor(grid.index_of(place)[frame.depth_axis] + 0.5))
-            planes = [k for k in span or (at,) if 0 <= k < data.shape[frame.depth_axis]]
-            found |= set(np.unique(data.take(planes, axis=frame.depth_axis)).tolist())
-        return found
-
-    def image(self, panes: Sequence[Pane], scale: float, names: bool, caption: Caption | None = None) -> QImage:
-        """Return the picture of some views with its caption."""
-        views = self._dock.views
-        with views.without_names(not names):
-            made = render.views_picture(views, panes, scale)
-            dots = float(panes[0].native.logicalDpiY())
-        return with_caption(made, self.caption(panes, names) if caption is None else caption, scale, dots)
-
-    @property
-    def panes(self) -> tuple[Pane, ...]:
-        """The views that are seen."""
-        return tuple(self._dock.views.shown)
+        return {"suggestion": self.suggestion, "person": self.pictures.person_words(), "risk": self.risk}
 
     # ---- picture ---------------------------------------------------------------------------------------------------
 
     def picture(self) -> None:
         """Ask, and save or copy what the views show."""
-        panes = self.panes
-        if panes and self._dock.session.scan is not None:
-            size = sum(p.native.width() for p in panes), sum(p.native.height() for p in panes)
-            half = 2 if len(panes) > 2 else 1
-            offer = PictureOffer(**self._offered, views=len(panes), size=(size[0] // half, size[1] // half))
-            wish = self._dock.dialogs.picture(offer)
-            if wish is not None:
-                self.make_picture(wish)
+        if self.pictures.panes and self._dock.session.scan is not None:
+            self._risks.look(self._ask_picture)
+
+    def _ask_picture(self) -> None:
+        panes = self.pictures.panes
+        offer = PictureOffer(**self._offered, views=len(panes), sizes=self.pictures.sizes(render.SIZES))
+        wish = self._dock.dialogs.picture(offer)
+        if wish is not None:
+            self.pictures.make(wish)
 
     def copy_picture(self) -> None:
         """Put what the views show on the clipboard, without names."""
-        question = f"{risk_words(self.risk)} Does it show none?"
-        if self.panes and (not self.risk or self._dock.dialogs.sure(question)):
-            self.make_picture(PictureWish(None))
+        if self.pictures.panes:
+            self._risks.look(self._copy_picture)
 
-    def make_picture(self, wish: PictureWish) -> None:
-        """Save or copy."""
-        dock, panes = self._dock, self.panes
-        active = dock.views.active
-        if not wish.all_views and active in panes:
-            panes = (active,)
-        try:
-            made = self.image(panes, wish.scale, wish.names)
-            if wish.path is not None:
-                dock.session.names.add(str(wish.path))
-                save_png(render.to_array(made), wish.path)
-        except MedcnnError as error:
-            dock.showing.on_failed(error)
-            return
-        if wish.path is None:
-            QApplication.clipboard().setImage(made)
-        size = f"{made.width()} x {made.height()} px"
-        dock.say(f"Copied: {size}." if wish.path is None else f"Saved: {wish.path.name}, {size}.")
+    def _copy_picture(self) -> None:
+        question = f"{risk_words(self.risk)} Does it show none?"
+        if not self.risk or self._dock.dialogs.sure(question):
+            self.pictures.make(PictureWish(None))
 
     # ---- film ------------------------------------------------------------------------------------------------------
 
     @property
     def film_pane(self) -> Pane | None:
         """The view a film is made of: the one under the mouse if it is flat, else the first."""
-        flat = [pane for pane in self.panes if pane.frame() is not None]
+        flat = [pane for pane in self._dock.views.shown if pane.frame() is not None]
         active = self._dock.views.active
         return active if active in flat else next(iter(flat), None)
 
@@ -214,7 +156,10 @@ class HandingOn:
         if pane is None or not ways:
             self._dock.say("There is nothing to walk through here: a film needs several slices or time points.")
             return
-        size = (pane.native.width(), pane.native.height())
+        self._risks.look(lambda: self._ask_film(pane))
+
+    def _ask_film(self, pane: Pane) -> None:
+        ways, size = self._ways(pane), (pane.native.width(), pane.native.height())
         choices = tuple((name, count, now + 1) for name, (_axis, count, now) in ways.items())
         wish = self._dock.dialogs.film(FilmOffer(**self._offered, ways=choices, size=size, mp4=can_write_mp4()))
         if wish is not None:
@@ -227,17 +172,17 @@ class HandingOn:
         if pane is None or way is None or not 1 <= wish.first <= wish.last <= min(way[1], wish.first + MAX_FRAMES - 1):
             dock.showing.on_failed(InputError(f"Film: expected {wish.along} of the scan that is open; choose again."))
             return
-        self.close()
+        self._end_film()
         dims, axis, before = pane.viewer.dims, way[0], tuple(pane.viewer.dims.point)
         span = range(wish.first - 1, wish.last) if wish.along == SLICES else None
-        caption = self.caption((pane,), wish.names, span)
+        caption = self.pictures.caption((pane,), wish.names, span)
         seen = dock.session.scan, dock.reading.second_series.seen, pane.axis
 
         def draw(number: int) -> Array:
             if seen != (dock.session.scan, dock.reading.second_series.seen, pane.axis):
                 raise InputError("Another scan or plane was chosen while the film was made; start it again.")
             dims.set_current_step(axis, wish.first - 1 + number)
-            return render.to_array(self.image((pane,), wish.scale, wish.names, caption))
+            return render.to_array(self.pictures.image((pane,), wish.scale, wish.names, caption))
 
         def put_back() -> None:
             if len(before) == dims.ndim and dock.session.scan is seen[0]:
@@ -257,39 +202,42 @@ class HandingOn:
 
     # ---- case ------------------------------------------------------------------------------------------------------
 
-    def _request(self, wish: ShareWish) -> share.ShareRequest:
-        """Return everything that could be shared, as it is now."""
+    def _request(self, wish: ShareWish, pictures: Mapping[str, Array]) -> share.ShareRequest:
+        """Return everything that could be shared, as it is now; pictures are drawn before."""
         dock, session, parts = self._dock, self._dock.session, wish.parts
         board = dock.reading.measuring.board
         has = session.scan is not None and not session.read_only
-        table = file_table(board, "scan") if "measures" in parts else None
-        pictures = {}
-        if "pictures" in parts:
-            for number, pane in enumerate(self.panes, 1):
-                made = self.image((pane,), 1.0, wish.names)
-                plane = dock.views.plane_of(pane) or ("3d" if not pane.is_flat else "plane")
-                pictures[f"view-{number}-{plane}"] = render.to_array(made)
+        table = file_table(board, "scan", stamp()) if "measures" in parts else None
         person = dock.browsing.person()
+        private = (name for each in (person, *self.pictures.people()) for name in person_names(each))
         return share.ShareRequest(
             wish.path,
             scan=session.scan if has and "scan" in parts else None,
             mask=dock.layers.mask_value() if "mask" in parts and dock.layers.mask is not None else None,
             provenance=session.provenance() if "mask" in parts else None,
             measures=as_csv(table) if table is not None and table.rows else "",
-            pictures=pictures,
+            pictures=pictures if "pictures" in parts else {},
             describes=session.scan,
             person=person if wish.names else None,
             date=session.who.date,
-            private=frozenset(person_names(person)),
+            private=frozenset(private),
             files=frozenset(session.names) | frozenset(session.files if len(session.files) < 5000 else ()),
         )
 
     def share(self) -> None:
         """Ask, and write the zip in a task."""
+        self._risks.look(self._ask_share)
+
+    def _ask_share(self) -> None:
         dock = self._dock
+        empty = np.zeros((1, 1, 1), np.uint8)
+        blank = {
+            str(number): np.broadcast_to(empty, (*render.view_size(pane)[::-1], 3))
+            for number, pane in enumerate(self.pictures.panes)
+        }
         try:
             everything = frozenset({"scan", "mask", "measures", "pictures"})
-            sizes = share.largest_bytes(self._request(ShareWish(Path(), everything)))
+            sizes = share.largest_bytes(self._request(ShareWish(Path(), everything), blank))
         except MedcnnError as error:
             dock.showing.on_failed(error)
             return
@@ -302,8 +250,25 @@ class HandingOn:
         if wish is None:
             return
         dock.session.names.add(str(wish.path))
+        if "pictures" not in wish.parts:
+            self._write_share(wish, {})
+            return
+        panes, scan = self.pictures.panes, dock.session.scan
+
+        def drawn(made: list[Array]) -> None:
+            if scan is dock.session.scan:
+                names = [f"view-{number}-{self._plane(pane)}" for number, pane in enumerate(panes, 1)]
+                self._write_share(wish, dict(zip(names, made, strict=True)))
+
+        self.pictures.images(panes, wish.names, drawn, dock.showing.on_failed)
+
+    def _plane(self, pane: Pane) -> str:
+        return self._dock.views.plane_of(pane) or ("plane" if pane.is_flat else "3d")
+
+    def _write_share(self, wish: ShareWish, pictures: Mapping[str, Array]) -> None:
+        dock = self._dock
         try:
-            request = self._request(wish)
+            request = self._request(wish, pictures)
         except MedcnnError as error:
             dock.showing.on_failed(error)
             return

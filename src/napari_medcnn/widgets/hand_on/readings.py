@@ -80,7 +80,7 @@ class Readings:
             dock.showing.on_failed(InputError("Only a reading of a scan from a file can be saved; open one first."))
             return
         kept = [scan for scan in scans if scan.source.get("path")]
-        mask = session.mask_file
+        mask = session.file.path
         view, features = view_state(dock), self._features()
         saved = datetime.now(UTC).astimezone().isoformat(timespec="seconds")
 
@@ -229,6 +229,6 @@ class _Steps(QObject):
         self._steps.pop(0)()
 
     def end(self) -> None:
-        """Do nothing more."""
+        """Do nothing more, and hold no scan."""
         self._timer.stop()
-        self._steps = []
+        self._steps, self._scan = [], None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from napari_medcnn.core.reading_state import numbers
 from napari_medcnn.widgets.views.views import FOUR, ONE
 
 if TYPE_CHECKING:
@@ -33,26 +33,20 @@ def view_state(dock: MedcnnDock) -> dict[str, Any]:
         "planes": planes,
         "looks": looks,
         "windows": windows,
+        "neurological": dock.reading.annotations.neurological.box.isChecked(),
     }
 
 
 def restore_view(dock: MedcnnDock, view: Mapping[str, Any]) -> bool:
     """Show the open scan as it was seen; what does not fit this scan is left as it is. Return True if any did not."""
     odd = False
-    for restore in (_planes, _windows, _time, _place, _looks):
+    for restore in (_planes, _sides, _windows, _time, _place, _looks):
         try:
             restore(dock, view)
         except (KeyError, TypeError, ValueError, IndexError):
             odd = True
     dock.views.redraw()
     return odd
-
-
-def _numbers(values: Any, count: int) -> list[float]:
-    found = [float(value) for value in values]
-    if len(found) != count or not all(math.isfinite(value) for value in found):
-        raise ValueError("numbers")
-    return found
 
 
 def _planes(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
@@ -67,12 +61,22 @@ def _planes(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
         views.show_four()
 
 
+def _sides(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
+    """Which way round planes are drawn; readings that were saved before that was kept say nothing of it."""
+    wanted = view.get("neurological", False)
+    if not isinstance(wanted, bool):
+        raise ValueError("neurological")
+    dock.reading.annotations.neurological.box.setChecked(wanted)
+
+
 def _windows(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
     layers = [dock.layers.scan, *(second.layers[0] for second in dock.session.seconds)]
+    if len(layers) != len(view["windows"]):
+        layers = layers[:1]  # a scan beside is gone: nobody knows whose window is whose
     for layer, window in zip(layers, view["windows"], strict=False):
         if layer is None or window is None or layer.rgb:
             continue
-        low, high = _numbers(window[:2], 2)
+        low, high = numbers(window[:2], 2)
         dock.viewing.windowing.set_window(low, high, layer)
         if window[2] in ("gray", "gray_r"):
             layer.colormap = window[2]
@@ -85,7 +89,7 @@ def _time(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
 
 
 def _place(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
-    z, y, x = _numbers(view["place"], 3)
+    z, y, x = numbers(view["place"], 3)
     dock.views.go_to((z, y, x))
 
 
@@ -93,7 +97,7 @@ def _looks(dock: MedcnnDock, view: Mapping[str, Any]) -> None:
     for pane in dock.views.shown:
         kept, frame = view["looks"].get(pane.name), pane.frame()
         if kept is not None and frame is not None:
-            row, column, zoom = _numbers(kept, 3)
+            row, column, zoom = numbers(kept, 3)
             if not 0.01 <= zoom <= 1000:
                 raise ValueError("zoom")
             pane.look = type(pane.look)((row, column), zoom)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SLICES, TIMES = "slices", "time points"
@@ -23,10 +24,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class PictureOffer(Offer):
-    """Pictures: how many views are seen, and (width, height) of what is seen now."""
+    """Pictures: how many views are seen, and how large the file will be.
+
+    `sizes` has (width, height) in pixels for every (all views, scale, with names) that can be chosen.
+    """
 
     views: int = 1
-    size: tuple[int, int] = (0, 0)
+    sizes: Mapping[tuple[bool, int, bool], tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,19 @@ class ShareWish:
 
     path: Path
     parts: frozenset[str] = frozenset()
+    names: bool = False
+
+
+@dataclass(frozen=True)
+class MapOffer(Offer):
+    """A map that says why a model said something."""
+
+
+@dataclass(frozen=True)
+class MapWish:
+    """Where a map goes; the suffix says as what."""
+
+    path: Path
     names: bool = False
 
 

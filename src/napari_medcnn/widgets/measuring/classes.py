@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
+from napari_medcnn.core.quantity import number, size_words, unit_words
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import Cancelled, InputError
 from napari_medcnn.imaging.region_stats import Values, class_stats
 from napari_medcnn.io.measures_file import Cell, Table
-from napari_medcnn.widgets.measuring.rows import RESEARCH, number, size_words
+from napari_medcnn.widgets.measuring.rows import RESEARCH
 from napari_medcnn.widgets.tasks import Work
 
 COUNTING = "Counting classes"
@@ -70,21 +71,22 @@ def screen_rows(counted: Counted) -> list[tuple[str, ...]]:
         n, v = voxels(row), row.values
         volume = "" if counted.voxel_mm3 is None else size_words(n * counted.voxel_mm3, "mm", 3)
         cells = [number(x) for x in (v.mean, v.sd, v.minimum, v.maximum)]
-        cells[0] = f"{cells[0]} {counted.unit}".strip()
+        cells[0] = f"{cells[0]} {unit_words(counted.unit)}"
         found.append((row.name, volume, str(n), row.channel, *cells))
     return found
 
 
 def file_table(counted: Counted, title: str, stamp: str) -> Table:
     """Return the rows for a file, units in the headers."""
-    unit = f" [{counted.unit}]" if counted.unit else ""
+    words = unit_words(counted.unit)
+    unit = f" [{words}]"
     header = (
         "scan", "class", "volume [ml]", "voxels", "channel", f"mean{unit}", f"sd{unit}", f"min{unit}", f"max{unit}",
-        "written", "use",
+        "written", "use", "value unit",
     )  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for row in counted.rows:
         n, v = voxels(row), row.values
         ml = None if counted.voxel_mm3 is None else n * counted.voxel_mm3 / 1000
-        rows.append((title, row.name, ml, n, row.channel, v.mean, v.sd, v.minimum, v.maximum, stamp, RESEARCH))
+        rows.append((title, row.name, ml, n, row.channel, v.mean, v.sd, v.minimum, v.maximum, stamp, RESEARCH, words))
     return Table(header, tuple(rows))

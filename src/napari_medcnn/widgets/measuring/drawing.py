@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qtpy.QtCore import QPointF, QRectF, Qt
@@ -11,6 +12,7 @@ from qtpy.QtGui import QColor, QPainter, QPen
 
 from napari_medcnn.core.measures import ANGLE, BALL, COBB, ELLIPSE, RECTANGLE, Measure, Point
 from napari_medcnn.widgets.measuring.board import Board
+from napari_medcnn.widgets.measuring.labels import Box, free_place
 from napari_medcnn.widgets.measuring.rows import picture_lines
 from napari_medcnn.widgets.views.frame import Frame
 from napari_medcnn.widgets.views.sheet import WHITE, YELLOW, Sheet
@@ -121,10 +123,15 @@ def _on_rim(found: Seen, at: XY) -> bool:
     return abs(away - 1.0) * min(half) <= REACH - 2
 
 
+def is_chosen(board: Board, measure: Measure) -> bool:
+    """Return True for the measure that is marked, and for the one that is being drawn or moved."""
+    return measure.id == board.chosen or board.pending is measure
+
+
 def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen, plain: bool = False) -> None:
-    """Draw one measure and its value; unless `plain` the chosen one is yellow, the one under the mouse marked."""
+    """Draw one measure without words; unless `plain` the chosen one is yellow, the one under the mouse marked."""
     measure = found.measure
-    chosen = not plain and (measure.id == board.chosen or board.pending is measure)
+    chosen = not plain and is_chosen(board, measure)
     colour = QColor(YELLOW if chosen else _LINE)
     for pen in (QPen(_DARK, 4.0 * sheet.scale), QPen(colour, (2.0 if chosen else 1.6) * sheet.scale)):
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
@@ -142,10 +149,6 @@ def paint(painter: QPainter, sheet: Sheet, board: Board, found: Seen, plain: boo
         for index, handle in enumerate(found.handles):
             if board.under[1] in (index, -1):
                 painter.drawEllipse(QPointF(*handle), 4.0 * sheet.scale, 4.0 * sheet.scale)
-    lines = picture_lines(board, measure)
-    if sheet.width < _NARROW * sheet.scale and not chosen and not board.ruler.note:
-        lines = lines[:1]
-    _write(sheet, found, lines, YELLOW if chosen else WHITE)
 
 
 def _end_mark(painter: QPainter, found: Seen, index: int, size: float) -> None:
@@ -161,18 +164,49 @@ def _end_mark(painter: QPainter, found: Seen, index: int, size: float) -> None:
         painter.drawLine(QPointF(x - across[0], y - across[1]), QPointF(x + across[0], y + across[1]))
 
 
-def _write(sheet: Sheet, found: Seen, lines: list[str], colour: str) -> None:
-    """Write beside the right end, inside the picture; of an angle at its corner."""
+def marks_of(found: Seen, sheet: Sheet) -> list[Box]:
+    """Return the boxes of the points of a measure: words over them would hide where it ends."""
+    half = _MARK * sheet.scale / 2
+    return [(x - half, y - half, x + half, y + half) for x, y in found.handles]
+
+
+def write_label(sheet: Sheet, board: Board, found: Seen, taken: Sequence[Box], plain: bool = False) -> Box | None:
+    """Write what a measure says beside it, over nothing that is `taken`; a thin line leads there from farther away.
+
+    Returns the box that is taken by it, None where there is nothing to say.
+    """
+    measure = found.measure
+    chosen = not plain and is_chosen(board, measure)
+    lines = picture_lines(board, measure)
+    if sheet.width < _NARROW * sheet.scale and not chosen and not board.ruler.note:
+        lines = lines[:1]
+    if not lines:
+        return None
+    wide = max(sheet.width_of(words, sheet.strong) for words in lines)
+    anchor, wanted = _wanted(sheet, found, wide, sheet.row * len(lines))
+    box = free_place(wanted, taken, (sheet.width, sheet.height), sheet.row / 2)
+    colour = YELLOW if chosen else WHITE
+    if box[1] > wanted[0][3] or box[3] < wanted[0][1]:
+        end = QPointF(min(max(anchor[0], box[0]), box[2]), box[1] if box[1] > anchor[1] else box[3])
+        for pen in (QPen(_DARK, 3.0 * sheet.scale), QPen(QColor(colour), 1.0 * sheet.scale)):
+            sheet.painter.setPen(pen)
+            sheet.painter.drawLine(QPointF(*anchor), end)
+    for number, words in enumerate(lines):
+        sheet.write(words, box[0], box[1] + (number + 0.8) * sheet.row, sheet.strong, colour)
+    return box
+
+
+def _wanted(sheet: Sheet, found: Seen, wide: float, high: float) -> tuple[XY, tuple[Box, Box]]:
+    """Return what is spoken of, and where its words would stand best: to its right, or left; of an angle its corner."""
+    gap, up = 8 * sheet.scale, sheet.row * 0.8
     if found.box is not None:
         left, top, width, height = found.box
-        x, y = left + width + 6 * sheet.scale, top + height / 2
+        first, last = (left, top + height / 2), (left + width, top + height / 2)
     elif found.measure.kind == ANGLE:
-        x, y = found.handles[1][0] + 8 * sheet.scale, found.handles[1][1] + sheet.row
+        x, y = found.handles[1]
+        first = last = (x, y + sheet.row)
     else:
-        end = max(found.handles)
-        x, y = end[0] + 8 * sheet.scale, end[1]
-    wide = max((sheet.width_of(words, sheet.strong) for words in lines), default=0.0)
-    x = max(2.0, min(x, sheet.width - wide - 4 * sheet.scale))
-    y = max(sheet.row, min(y, sheet.height - sheet.row * (len(lines) - 0.5)))
-    for number, words in enumerate(lines):
-        sheet.write(words, x, y + number * sheet.row, sheet.strong, colour)
+        first, last = min(found.handles), max(found.handles)
+    right = (last[0] + gap, last[1] - up, last[0] + gap + wide, last[1] - up + high)
+    other = (first[0] - gap - wide, first[1] - up, first[0] - gap, first[1] - up + high)
+    return last, (right, other)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _LEFT = 1
 #: A press that moves less than this many pixels is a click.
 _CLICK = 4.0
+FIRST_ONLY = (
+    "Measures lie on the first scan, in the view on the left. To measure on the other, open it by itself as the first."
+)
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Hand:
         self._drawing: _Drawing | None = None
         dock.views.add_hook("drag", self.on_press)
         dock.views.add_hook("move", self.on_move)
-        self._hears_double_clicks = False
+        self._hears_double_clicks = self._hears_sides = False
 
     # ---- arming ----------------------------------------------------------------------------------------------------
 
@@ -82,7 +85,32 @@ class Hand:
             dock.layers.draw_region(False)
         self.tool = kind
         self._set_cursor("cross")
+        if self._watch_sides():
+            dock.say(FIRST_ONLY)
         self._told()
+
+    def _watch_sides(self) -> bool:
+        """Hear of presses in the views of other scans, side by side with the first; False without any."""
+        second = self._dock.reading.second_series
+        if not self._hears_sides:
+            self._hears_sides = True
+            second.changed.connect(self._watch_sides)
+        for side in second.side.sides:
+            callbacks = side.pane.viewer.mouse_drag_callbacks
+            if self.on_side_press not in callbacks:
+                callbacks.insert(0, self.on_side_press)
+        return bool(second.side.sides)
+
+    def on_side_press(self, _viewer: Any, event: Any) -> Generator[None, None, None]:
+        """A tool is armed and another scan than the first was pressed: nothing is drawn there, and why is said."""
+        if not self.tool or event.button != _LEFT or event.modifiers or event.handled:
+            return
+        self._dock.say(FIRST_ONLY)
+        event.handled = True
+        yield
+        while event.type == "mouse_move":
+            event.handled = True
+            yield
 
     def _refused(self) -> str:
         """Return why nothing can be measured now, "" if it can."""
@@ -145,6 +173,7 @@ class Hand:
         while event.type == "mouse_move":
             event.handled = True
             here = (float(event.pos[0]), float(event.pos[1]))
+            dock.views.pointed.emit(pane, pane.place_at(*here))  # napari tells of no moves while a button is down
             moved = moved or math.dist(here, start) > _CLICK
             if moved:
                 work.send(here)

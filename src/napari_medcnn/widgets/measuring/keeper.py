@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ class Keeper(QObject):
         super().__init__(parent)
         self._lock = threading.Lock()
         self._wanted: list[tuple[Volume, Kept]] = []
-        self._file: tuple[Volume, Path] | None = None
+        #: Where the last scan's measures are kept; it does not hold a scan that was closed in the meantime.
+        self._file: tuple[weakref.ref[Volume], Path] | None = None
         self._thread: threading.Thread | None = None
 
     def save(self, scan: Volume, kept: Kept) -> None:
@@ -91,8 +93,8 @@ class Keeper(QObject):
                     return
                 scan, kept = self._wanted.pop(0)
             try:
-                if self._file is None or self._file[0] is not scan:
-                    self._file = (scan, file_of(scan))
+                if self._file is None or self._file[0]() is not scan:
+                    self._file = (weakref.ref(scan), file_of(scan))
                 save_kept(kept, self._file[1])
             except MedcnnError as error:
                 with contextlib.suppress(RuntimeError):  # the dock has gone in the meantime

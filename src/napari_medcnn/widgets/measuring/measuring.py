@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtGui import QPainter
 
 from napari_medcnn.core.measures import ANGLE, BALL, ELLIPSE, LENGTH
+from napari_medcnn.core.quantity import size_words
 from napari_medcnn.core.ruler import SetScale
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import MedcnnError
-from napari_medcnn.io.measures_file import Kept, Table, as_tsv, save_table
+from napari_medcnn.io.measures_file import Kept, Table, stamp
 from napari_medcnn.widgets.keymap import CORRECT
 from napari_medcnn.widgets.measuring import classes, keeper
 from napari_medcnn.widgets.measuring.board import Board
-from napari_medcnn.widgets.measuring.drawing import paint, seen
+from napari_medcnn.widgets.measuring.drawing import is_chosen, marks_of, paint, seen, write_label
 from napari_medcnn.widgets.measuring.hand import Hand
+from napari_medcnn.widgets.measuring.labels import Box, around_readout
 from napari_medcnn.widgets.measuring.panel import MeasurePanel
-from napari_medcnn.widgets.measuring.rows import display_axis, file_table, size_words
+from napari_medcnn.widgets.measuring.rows import display_axis, file_table
 from napari_medcnn.widgets.measuring.table import ClassValues, MeasureTable
-from napari_medcnn.widgets.parts import copy_text
 from napari_medcnn.widgets.strip import Strip
+from napari_medcnn.widgets.tables import ask_and_save, copy_table
 from napari_medcnn.widgets.views.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Measuring:
         self._counted: classes.Counted | None = None
         self._looking = False
         self._kept_before = Kept()
+        #: Where the words of measures stand, by name of the view and id.
+        self.labels: dict[tuple[str, str], Box] = {}
         strip.add_page(MEASURES, self.table)
         strip.add_page(CLASSES, self.class_values)
         self.section = dock.scan.add_section("Measure", self.panel)
@@ -76,8 +79,8 @@ class Measuring:
         self.table.scale_asked.connect(self.set_scale)
         self.table.classes_asked.connect(self.count_classes)
         self.class_values.again_asked.connect(self.count_classes)
-        self.class_values.copy_asked.connect(lambda: self._copy(self._class_table()))
-        self.class_values.save_asked.connect(lambda: self._save(self._class_table(), "classes.csv"))
+        self.class_values.copy_asked.connect(lambda: copy_table(dock, self._class_table()))
+        self.class_values.save_asked.connect(lambda: ask_and_save(dock, self._class_table(), "classes.csv"))
         self._strip.page_changed.connect(lambda page: self.panel.table.setChecked(page == MEASURES))
         dock.session.scan_changed.connect(self._on_scan)
         dock.tabs.currentChanged.connect(self._on_mode)
@@ -188,17 +191,25 @@ class Measuring:
     # ---- seeing ----------------------------------------------------------------------------------------------------
 
     def paint(self, painter: QPainter, frame: Frame | None, pane: Pane) -> None:
-        """Draw the measures that lie on what a view shows."""
+        """Draw the measures that lie on what a view shows, then their words, none over another."""
         board = self.board
+        self.labels = {key: box for key, box in self.labels.items() if key[0] != pane.name}
         if frame is None or board.scan is None or not self.scan_is_seen:
             return
         leaves = self._dock.views.exporting  # a picture that leaves the window shows nothing of the moment
         sheet, pending = Sheet.of(painter, frame, pane), None if leaves else board.pending
         shown = [m for m in board.measures if pending is None or m.id != pending.id]
-        for measure in (*shown, *([pending] if pending is not None else [])):
-            found = seen(board, measure, frame, self._dock.frame)
-            if found is not None:
-                paint(painter, sheet, board, found, plain=leaves)
+        lie = (seen(board, m, frame, self._dock.frame) for m in (*shown, *([pending] if pending is not None else [])))
+        here = [found for found in lie if found is not None]
+        for found in here:
+            paint(painter, sheet, board, found, plain=leaves)
+        taken = around_readout(self._dock.reading.annotations.taken.get(pane.name, ()), sheet)
+        taken += [mark for found in here for mark in marks_of(found, sheet)]
+        for found in sorted(here, key=lambda one: not is_chosen(board, one.measure)):  # that one stays where it is best
+            box = write_label(sheet, board, found, taken, plain=leaves)
+            taken += [] if box is None else [box]
+            if box is not None:
+                self.labels[(pane.name, found.measure.id)] = box
 
     def go_to(self, measure_id: str) -> None:
         """Show a measure in every view, at its time point; in 2x2 if the single view looks along another axis."""
@@ -237,27 +248,14 @@ class Measuring:
 
     def copy(self) -> None:
         """Put all measures on the clipboard."""
-        self._copy(file_table(self.board, self.title))
+        copy_table(self._dock, self._measures_table())
 
     def save(self) -> None:
         """Ask for a file and write all measures."""
-        self._save(file_table(self.board, self.title), "measures.csv")
+        ask_and_save(self._dock, self._measures_table(), "measures.csv")
 
-    def _copy(self, table: Table) -> None:
-        copy_text(as_tsv(table))
-        self._dock.say(f"Copied: {len(table.rows)} rows.")
-
-    def _save(self, table: Table, suggestion: str) -> None:
-        path = self._dock.dialogs.save_table(suggestion)
-        if path is None:
-            return
-        try:
-            save_table(table, path)
-        except MedcnnError as error:
-            self._dock.showing.on_failed(error)
-            return
-        self._dock.session.names.add(str(path))
-        self._dock.say(f"Saved: {path.name}")
+    def _measures_table(self) -> Table:
+        return file_table(self.board, self.title, stamp())
 
     # ---- scale and classes -----------------------------------------------------------------------------------------
 
@@ -274,8 +272,7 @@ class Measuring:
             known = dock.dialogs.known_length(size_words(drawn, unit), board.scale is not None)
             if known is None:
                 return
-            stamp = datetime.now().isoformat(timespec="seconds")
-            board.set_scale(SetScale(known, drawn, stamp) if known > 0 else None)
+            board.set_scale(SetScale(known, drawn, stamp()) if known > 0 else None)
         except MedcnnError as error:
             dock.showing.on_failed(error)
 
@@ -301,4 +298,4 @@ class Measuring:
 
     def _class_table(self) -> Table:
         counted = self._counted or classes.Counted((), None, "")
-        return classes.file_table(counted, self.title, datetime.now().isoformat(timespec="seconds"))
+        return classes.file_table(counted, self.title, stamp())

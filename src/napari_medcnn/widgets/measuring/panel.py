@@ -11,13 +11,15 @@ from napari_medcnn.core.measures import ANGLE, BALL, COBB, ELLIPSE, LENGTH, RECT
 from napari_medcnn.widgets.parts import GAP, Text, button, column, row
 
 _TOOLS = (
-    (LENGTH, "Length", "Two points, clicked or dragged (M)"),
-    (ANGLE, "Angle", "End, corner, end (Shift+M)"),
+    (LENGTH, "Length", "Two points, clicked or dragged"),
+    (ANGLE, "Angle", "End, corner, end"),
     (COBB, "Cobb", "Angle between two lines, such as end plates of vertebrae"),
-    (ELLIPSE, "Ellipse", "Values and area in an ellipse, dragged from corner to corner (A)"),
+    (ELLIPSE, "Ellipse", "Values and area in an ellipse, dragged from corner to corner"),
     (RECTANGLE, "Rectangle", "Values and area in a rectangle"),
     (BALL, "Ball", "Values and volume in a ball, dragged from its centre to its rim"),
 )
+#: Kind -> action of the table of keys.
+_ACTIONS = {LENGTH: "measure_length", ANGLE: "measure_angle", ELLIPSE: "measure_area"}
 
 
 class MeasurePanel(QWidget):
@@ -34,7 +36,7 @@ class MeasurePanel(QWidget):
         grid.setSpacing(GAP)
         self.tools: dict[str, QPushButton] = {}
         for index, (kind, word, tip) in enumerate(_TOOLS):
-            made = button(word, partial(self.tool_asked.emit, kind), tip)
+            made = button(word, partial(self.tool_asked.emit, kind), tip, _ACTIONS.get(kind, ""))
             made.setCheckable(True)
             self.tools[kind] = made
             grid.addWidget(made, index // 3, index % 3)

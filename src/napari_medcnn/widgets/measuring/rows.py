@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-
 from napari_medcnn.core.measures import ANGLE, BALL, COBB, LENGTH, Measure, angle_deg, length, sides
+from napari_medcnn.core.quantity import length_number, number, size_words, unit_words
 from napari_medcnn.core.ruler import SQUARE_PIXELS
 from napari_medcnn.imaging.region_stats import RegionStats, Values
 from napari_medcnn.io.measures_file import Cell, Table
@@ -17,12 +15,9 @@ RESEARCH = "Research use only, not for diagnosis"
 HEADS = ("Name", "Value", "Mean", "SD", "Min", "Max", "Area or volume", "Where", "Time", "Note")
 
 
-def size_words(value: float, unit: str, power: int = 1) -> str:
-    """Return "12.3 mm", "456 mm²", "1.23 ml": tenths of lengths, four digits of areas, ml from 1000 mm³."""
-    if power == 3 and unit == "mm" and value >= 1000:
-        return f"{value / 1000:.4g} ml"
-    number = f"{value:.1f}" if power == 1 else (f"{value:.0f}" if value >= 1000 else f"{value:.4g}")
-    return f"{number} {unit}{('', '', '²', '³')[power]}"
+def unit_of(board: Board) -> str:
+    """Return the unit of the scan's values, "as stored" where the file states none."""
+    return unit_words("" if board.scan is None else board.scan.value_unit)
 
 
 def value_words(board: Board, measure: Measure) -> str:
@@ -34,7 +29,7 @@ def value_words(board: Board, measure: Measure) -> str:
         return f"radius {size_words(length(measure, ruler), ruler.unit)}"
     if measure.is_region:
         width, height = sides(measure, ruler)
-        return f"{width:.1f} x {height:.1f} {ruler.unit}"
+        return f"{length_number(width)} x {length_number(height)} {ruler.unit}"
     degrees = angle_deg(measure, ruler)
     return "no angle" if degrees is None else f"{degrees:.1f}°"
 
@@ -56,8 +51,7 @@ def picture_lines(board: Board, measure: Measure) -> list[str]:
     lines = [] if measure.is_region else [value_words(board, measure)]
     stats = board.stats(measure)
     if stats is not None:
-        unit = "" if board.scan is None else board.scan.value_unit
-        lines = [*_values_lines(stats, unit), extent_words(stats)]
+        lines = [*_values_lines(stats, unit_of(board)), extent_words(stats)]
     elif measure.is_region:
         lines = [value_words(board, measure)]
     return [*lines, *([note] if note else [])]
@@ -68,19 +62,12 @@ def _values_lines(stats: RegionStats, unit: str) -> list[str]:
     mean, sd, low, high = (_several(stats, name) for name in ("mean", "sd", "minimum", "maximum"))
     if not mean:
         return ["no value"]
-    first = f"mean {mean} {unit}".rstrip()
+    first = f"mean {mean} {unit}"
     if len(stats.channels) > 1:
         return [first]
     first += f", sd {sd}" if sd else ""
     peak = f", peak {number(stats.peak)}" if stats.peak is not None else ""
     return [first, f"max {high}{peak}" if unit.startswith("SUV") else f"{low} to {high}"]
-
-
-def number(value: float | None) -> str:
-    """Return three digits of a value and no fewer than stand before the point, "" for none."""
-    if value is None:
-        return ""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _several(stats: RegionStats, name: str) -> str:
@@ -91,14 +78,14 @@ def _several(stats: RegionStats, name: str) -> str:
 
 def screen_row(board: Board, measure: Measure) -> tuple[str, ...]:
     """Return the cells of a row under `HEADS`."""
-    stats, unit = board.stats(measure), "" if board.scan is None else board.scan.value_unit
+    stats, unit = board.stats(measure), unit_of(board)
     cells = [measure.name, value_words(board, measure)]
     if stats is None:
         cells += ["", "", "", "", "counting ..." if measure.is_region else ""]
     else:
         for name in ("mean", "sd", "minimum", "maximum"):
             words = _several(stats, name)
-            cells.append(f"{words} {unit}".strip() if words and name in ("mean", "maximum") else words)
+            cells.append(f"{words} {unit}" if words and name in ("mean", "maximum") else words)
         cells.append(extent_words(stats))
     notes = [board.ruler.note]
     if stats is not None and stats.peak is not None:
@@ -138,20 +125,20 @@ def time_words(board: Board, measure: Measure) -> str:
     return words or f"{measure.frame + 1} of {scan.frames}"
 
 
-def file_table(board: Board, title: str, now: Callable[[], datetime] = datetime.now) -> Table:
+def file_table(board: Board, title: str, stamp: str) -> Table:
     """Return every measure for a file: one row each, one per channel for regions of several channels.
 
-    `title` names the scan; no patient, no path. Units stand in the headers, dates are ISO 8601.
+    `title` names the scan; no patient, no path. Columns keep their order, new ones come at the end. Units stand in the
+    headers, "as stored" where the file states none for its values; the last column has it once more, for programs that
+    put tables of several scans together. `stamp` is when: ISO 8601 with the offset from UTC.
     """
-    ruler, scan = board.ruler, board.scan
-    u, unit = ruler.unit, "" if scan is None or not scan.value_unit else f" [{scan.value_unit}]"
+    u, unit = board.ruler.unit, f" [{unit_of(board)}]"
     header = (
         "scan", "name", "kind", f"length [{u}]", "angle [deg]", f"width [{u}]", f"height [{u}]", f"radius [{u}]",
         f"area [{u}2]", "volume [mm3]", "voxels", "channel", f"mean{unit}", f"sd{unit}", f"min{unit}", f"max{unit}",
         f"peak of 1 cm3{unit}", "plane", "slice", "time point", "time",
-        "centre L [mm]", "centre P [mm]", "centre S [mm]", "note", "written", "use",
+        "centre L [mm]", "centre P [mm]", "centre S [mm]", "note", "written", "use", "value unit",
     )  # fmt: skip
-    stamp = now().isoformat(timespec="seconds")
     rows = [row for m in board.measures for row in _file_rows(board, m, title, stamp)]
     return Table(header, tuple(rows))
 
@@ -180,7 +167,7 @@ def _file_rows(board: Board, measure: Measure, title: str, stamp: str) -> list[t
         values = (None,) * 4 if one is None else (one.mean, one.sd, one.minimum, one.maximum)
         peak = None if stats is None else stats.peak
         rows.append((title, measure.name, measure.kind, *extent, channel, *values, peak, *_place(board, measure),
-                     board.ruler.note, stamp, RESEARCH))  # fmt: skip
+                     board.ruler.note, stamp, RESEARCH, unit_of(board)))  # fmt: skip
     return rows
 
 

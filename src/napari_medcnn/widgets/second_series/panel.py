@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QLabel, QPushButton, QSlider, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QLabel, QScrollArea, QSlider, QWidget
 
 from napari_medcnn.widgets.parts import Choice, Text, button, column, row
 from napari_medcnn.widgets.second_series.fusion import COLOURS
@@ -150,6 +150,12 @@ class Panel(QWidget):
         for blocker in blockers:
             blocker.unblock()
 
+    def show_all(self, wanted: bool) -> None:
+        """Show whether side by side means all open scans."""
+        blocker = QSignalBlocker(self.every)
+        self.every.setChecked(wanted)
+        blocker.unblock()
+
     def show_link(self, linked: bool, allowed: bool) -> None:
         """Show whether the sides follow each other, and whether they may."""
         blocker = QSignalBlocker(self.link)
@@ -158,6 +164,11 @@ class Panel(QWidget):
         self.link.setEnabled(allowed)
         self.here.setEnabled(allowed)
 
-    def mode_button(self, mode: str) -> QPushButton:
-        """Return the button of a way to show scans."""
-        return self.modes[mode]
+
+def bring_into_sight(block: QWidget) -> None:
+    """Scroll to a block that stands far down."""
+    area = block.parentWidget()
+    while area is not None and not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    if area is not None:
+        area.ensureWidgetVisible(block, 0, 0)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
-from qtpy.QtWidgets import QScrollArea
 
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.core.who import Who, same_space
 from napari_medcnn.errors import InputError, MedcnnError
 from napari_medcnn.imaging.align import RESAMPLED, no_place, shares_axes
 from napari_medcnn.widgets.jobs import Second
-from napari_medcnn.widgets.second_series import pairing
+from napari_medcnn.widgets.second_series import kept, pairing
 from napari_medcnn.widgets.second_series.fusion import Fusion, align
-from napari_medcnn.widgets.second_series.panel import ALONE, FUSED, SIDE, Panel
+from napari_medcnn.widgets.second_series.panel import ALONE, FUSED, SIDE, Panel, bring_into_sight
 from napari_medcnn.widgets.second_series.side import MOST, Side, SideBySide
+from napari_medcnn.widgets.views.pane import Look
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -40,8 +41,12 @@ class SecondSeries(QObject):
         self.mode, self.number = ALONE, 0
         self.fusion = Fusion()
         self.side = SideBySide(dock, self._leave_side)
-        self._all = False
-        self._agreed: set[int] = set()
+        #: True if side by side means all open scans.
+        self.all_scans = False
+        #: Of a saved reading: what the first view looked at, and what the sides showed, until they are there.
+        self._kept: tuple[Look, dict[int, dict[str, Any]]] | None = None
+        #: Scans beside (by identity) that may be fused although the files do not share a space: somebody said so.
+        self.agreed: set[int] = set()
         self._aligned: dict[int, tuple[Volume, Image]] = {}
         self._opened: object = None
         panel = self.panel = Panel()
@@ -67,6 +72,14 @@ class SecondSeries(QObject):
         """It has no keys."""
         return {}
 
+    def state(self) -> dict[str, Any]:
+        """Return what a saved reading keeps."""
+        return kept.state_of(self)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Show the scans of a saved reading as they were seen."""
+        kept.restore(self, state)
+
     def close(self) -> None:
         """Let go of the viewer."""
         self.fusion.end()
@@ -80,6 +93,11 @@ class SecondSeries(QObject):
         """The chosen scan beside the open one; None while that is the first."""
         seconds = self._session.seconds
         return seconds[self.number - 1] if 0 < self.number <= len(seconds) else None
+
+    @property
+    def seconds(self) -> list[Second]:
+        """The scans beside the open one."""
+        return self._session.seconds
 
     @property
     def alone(self) -> Second | None:
@@ -138,7 +156,7 @@ class SecondSeries(QObject):
             self._align(second, self._show_alone)
             return
         self._begin(ALONE)
-        layer = None if second is None else self._layer_of(second)
+        layer = None if second is None else self.layer_of(second)
         if layer is not None:
             layer.visible = True
         if self._layers.scan is not None:
@@ -166,21 +184,21 @@ class SecondSeries(QObject):
             self._dock.showing.on_failed(InputError(refusal))
             self._show_panel([refusal])
             return
-        if same_space(*whose) is False and id(second) not in self._agreed:
+        if same_space(*whose) is False and id(second) not in self.agreed:
             self._show_panel(pairing.remarks(scan, second.scan, whose), asks=True)
             return
         if self._must_turn(second):
             self._align(second, self._fuse)
             return
         self._begin(FUSED)
-        self.fusion.begin(self._layers.scan, self._layer_of(second))
-        self._dock.viewing.windowing.choose(self._layer_of(second))
+        self.fusion.begin(self._layers.scan, self.layer_of(second))
+        self._dock.viewing.windowing.choose(self.layer_of(second))
         said = pairing.remarks(scan, second.scan, whose)
         self._end([*said, RESAMPLED] if id(second) in self._aligned else said)
 
     def _agree(self) -> None:
         if self.second is not None:
-            self._agreed.add(id(self.second))
+            self.agreed.add(id(self.second))
             self._fuse()
 
     def mix(self, share: float) -> None:
@@ -215,7 +233,8 @@ class SecondSeries(QObject):
         task = self._dock.tasks.start(ALIGNING, align(second.scan, scan.geometry), done, failed)
         task.cancelled.connect(self._show_panel)
 
-    def _layer_of(self, second: Second) -> Image:
+    def layer_of(self, second: Second) -> Image:
+        """Return the layer that shows it in the first view: its own, or one turned onto the axes of the first scan."""
         return self._aligned[id(second)][1] if id(second) in self._aligned else second.layers[0]
 
     # ---- side by side -----------------------------------------------------------------------------------------------
@@ -226,12 +245,12 @@ class SecondSeries(QObject):
             self._show_panel()
             return
         chosen = list(enumerate(seconds, 1))
-        if not self._all:
+        if not self.all_scans:
             chosen = [pair for pair in chosen if pair[0] == self.number]
         self._begin(SIDE)
         self.side.begin(chosen[:MOST])
         for side in self.side.sides:
-            by_position = pairing.linked_by_position(scan, side.second.scan, self._whose(side))
+            by_position = pairing.linked_by_position(scan, side.second.scan, self.whose(side))
             side.link_now(by_position)
         QTimer.singleShot(0, self._fit_sides)
         self._end(self._side_words())
@@ -241,19 +260,38 @@ class SecondSeries(QObject):
         views = self._dock.views
         if not self.side.sides or not views.panes:
             return
+        shown, self._kept = self._kept, None
         for side in self.side.sides:
             side.pane.fit()
-        views.panes[0].fit()
+        if shown is None:
+            views.panes[0].fit()
+        else:
+            views.panes[0].look = shown[0]
         for side in self.side.sides:
             side.follow_look()
+            state = None if shown is None else shown[1].get(side.number)
+            if state is not None:
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # of a damaged file: shown as if new
+                    kept.restore_side(self, side, state)
+        if shown is not None:
+            self._show_panel(self._side_words())
 
-    def _whose(self, side: Side) -> tuple[Who, Who]:
+    def show_as(self, mode: str, number: int, all_scans: bool, sides: dict[int, dict[str, Any]]) -> None:
+        """Show the scans as a saved reading says; the first view keeps what it looks at."""
+        self.number, self.all_scans = number, all_scans
+        self.panel.show_all(all_scans)
+        panes = self._dock.views.panes
+        self._kept = (panes[0].look, sides) if mode == SIDE and panes else None
+        self.show_mode(mode)
+
+    def whose(self, side: Side) -> tuple[Who, Who]:
+        """Return of whom the open scan and that of a side are."""
         return (self._session.who, side.second.opened.who)
 
     def _side_words(self) -> list[str]:
         scan, said = self._session.scan, []
         for side in self.side.sides:
-            whose = self._whose(side)
+            whose = self.whose(side)
             refusal = pairing.link_refusal(whose)
             if refusal:
                 said.append(refusal)
@@ -275,10 +313,10 @@ class SecondSeries(QObject):
         self._show_panel(self._side_words())
 
     def _linkable(self) -> list[Side]:
-        return [side for side in self.side.sides if not pairing.link_refusal(self._whose(side))]
+        return [side for side in self.side.sides if not pairing.link_refusal(self.whose(side))]
 
     def _show_all(self, wanted: bool) -> None:
-        self._all = wanted
+        self.all_scans = wanted
         if self.mode == SIDE:
             self._show_sides()
 
@@ -328,7 +366,7 @@ class SecondSeries(QObject):
         aligned = self._aligned.pop(id(second), None)
         if aligned is not None:
             self._layers.discard(aligned[1])
-        self._agreed.discard(id(second))
+        self.agreed.discard(id(second))
         self._session.remove_beside(number)
 
     def _on_beside(self) -> None:
@@ -338,16 +376,8 @@ class SecondSeries(QObject):
         self._show_names()
         if len(seconds) == 1:
             self.section.title.setChecked(True)
-            QTimer.singleShot(0, self._scroll_here)
+            QTimer.singleShot(0, lambda: bring_into_sight(self.section))
         self._show_panel()
-
-    def _scroll_here(self) -> None:
-        """Bring the block into sight: it stands far down."""
-        area = self.section.parentWidget()
-        while area is not None and not isinstance(area, QScrollArea):
-            area = area.parentWidget()
-        if area is not None:
-            area.ensureWidgetVisible(self.section, 0, 0)
 
     def _on_scan(self) -> None:
         """Another scan is open, or its first picture: what was shown together went with the old one."""
@@ -357,8 +387,8 @@ class SecondSeries(QObject):
         self.side.end()
         self.fusion = Fusion()
         self._aligned.clear()
-        self._agreed.clear()
-        self.mode, self.number = ALONE, 0
+        self.agreed.clear()
+        self.mode, self.number, self._kept = ALONE, 0, None
         self._dock.tasks.drop(ALIGNING)
         self._show_names()
 

@@ -19,8 +19,10 @@ from qtpy.QtWidgets import QBoxLayout
 
 from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.core.linking import Link
+from napari_medcnn.io.layerdata import LayerTuple
 from napari_medcnn.widgets.jobs import Second
 from napari_medcnn.widgets.second_series.side_words import SideWords, draw_cross
+from napari_medcnn.widgets.views.corners import Line
 from napari_medcnn.widgets.views.frame import Frame, Place
 from napari_medcnn.widgets.views.pane import MAIN, Pane
 from napari_medcnn.widgets.views.views import Views
@@ -63,7 +65,10 @@ class Side(QObject):
         self.number, self.second = number, second
         self.link = Link(grid, DisplayGrid(second.scan.geometry))
         self.linked = False
-        self._ratio = 1.0
+        #: Pixels per mm here for each of the first view.
+        self.ratio = 1.0
+        #: Returns the first lines of its upper left corner; None: which series it is, and how it is linked.
+        self.titles: Callable[[], list[Line]] | None = None
         #: Place of the mouse in the world of this side, wherever it is; None if it is nowhere.
         self.cursor: Place | None = None
         self.words = SideWords(dock, self)
@@ -89,6 +94,15 @@ class Side(QObject):
         self.pane.connect(self._on_moved, self._on_looked, self._on_turned)
         self.follow_plane()
         self.pane.fit()
+
+    def lay_over(self, part: LayerTuple) -> Image:
+        """Show a map of this scan over it, too, and return its layer."""
+        data, kwargs, _ = part
+        over = Image(data, **kwargs)
+        self.pane.viewer.layers.append(over)
+        self.pane.viewer.layers.selection.active = None
+        self.pane.viewer.layers.selection.clear()
+        return over
 
     def close(self) -> None:
         """Take the canvas out of the window."""
@@ -138,7 +152,7 @@ class Side(QObject):
         there = self.link.to_second(first.to_place(first.width / 2, first.height / 2))
         camera = self.pane.viewer.scene.camera
         with self._quietly():
-            camera.zoom = first.zoom * self._ratio
+            camera.zoom = first.zoom * self.ratio
             camera.center = (0.0, float(there[mine.axes[0]]), float(there[mine.axes[1]]))
 
     @property
@@ -162,7 +176,7 @@ class Side(QObject):
         here = first.to_place(first.width / 2, first.height / 2)
         there = mine.to_place(mine.width / 2, mine.height / 2)
         self.link = self.link.from_here(here, there)
-        self._ratio = 1.0 if self.link.by_patient else mine.zoom / first.zoom
+        self.ratio = 1.0 if self.link.by_patient else mine.zoom / first.zoom
         self.link_now(True)
 
     # ---- from this side ----------------------------------------------------------------------------------------------
@@ -189,7 +203,7 @@ class Side(QObject):
             there = self.link.to_first(frame.to_place(frame.width / 2, frame.height / 2))
             camera = self._views.panes[0].viewer.scene.camera
             with self._quietly():
-                camera.zoom = frame.zoom / self._ratio
+                camera.zoom = frame.zoom / self.ratio
                 camera.center = (0.0, float(there[first.axes[0]]), float(there[first.axes[1]]))
         pane.overlay.update()
 

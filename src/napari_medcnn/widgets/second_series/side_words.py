@@ -38,21 +38,22 @@ class SideWords:
         scan = self._side.second.scan
         sheet = Sheet.of(painter, frame, pane)
         draw_page(sheet, frame, scan, self.corners(frame), self._dock.reading.annotations.banner)
-        if self._side.cursor is not None:
+        if self._side.cursor is not None and not self._dock.views.exporting:
             draw_cross(painter, frame, self._side.cursor)
 
     def corners(self, frame: Frame) -> Corners:
         """Return what stands in the four corners."""
         dock, side = self._dock, self._side
         scan, opened = side.second.scan, side.second.opened
-        hidden = dock.header.hides_names
+        hidden = not dock.reading.annotations.named
         name = f"Scan {side.number + 1}" if hidden else scan.name
-        left = [line(name, strong=True), line(self.link_words())]
+        left = [line(name, strong=True), line(self.link_words())] if side.titles is None else side.titles()
         told = [*badges_of(scan, opened.consent), badges.tilt_words(scan)]
         told += [badges.NEUROLOGICAL] if frame.mirrored else []
         left += [line(words, colour=YELLOW, strong=True, kept=True) for words in told if words]
         study = None if opened.item is None else opened.item.study
-        right = [] if study is None else [line(study.date)] if study.date else []
+        dated = study is not None and study.date and not (hidden and dock.views.exporting)
+        right = [line(study.date)] if study is not None and dated else []
         if study is not None and not hidden:
             right = [line(words) for words in person_lines(study.person) if words] + right
         where = badges.slice_line(scan, frame)
@@ -76,7 +77,7 @@ class SideWords:
     def _said(self, frame: Frame) -> list[str]:
         """Return the value under the mouse, or at the same place as the mouse in another view, and where that is."""
         side, at = self._side, self._side.cursor
-        if at is None:
+        if at is None or self._dock.views.exporting:
             return []
         place = list(at)
         place[frame.depth_axis] = frame.depth

@@ -35,8 +35,6 @@ from napari_medcnn.widgets.wording import frame_words, sides_badge
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
-#: So far up from the lower edge stand windows and the scale bar above them, with room to spare.
-_ROWS_OF_WINDOWS = 10
 STILL_READING = "FIRST PICTURE, still reading"
 
 
@@ -47,11 +45,15 @@ class Annotations:
         self._dock = dock
         #: Returns of whom further images are that are seen outside our layers; for the part that shows a second series.
         self.also_shown: Callable[[], tuple[Who, ...]] = tuple
+        #: Returns further lines of the upper left corner of the first view, or of a picture: what a map over it is.
+        self.also_said: Callable[[], list[Line]] = list
         self.neurological = Neurological(dock)
         self.readout = Readout(dock)
         section.add_row(self.neurological.box)
         dock.views.painters.insert(0, self.cover)
         dock.views.add_painter(self.paint)
+        #: Boxes of what was written last on each view, by its name: for what is written beside.
+        self.taken: dict[str, list[tuple[float, float, float, float]]] = {}
         self._told: tuple[object, ...] = ()
         dock.viewing.windowing.changed.connect(self._on_window)
         dock.session.scan_changed.connect(self.refresh)
@@ -73,16 +75,14 @@ class Annotations:
         self._dock.views.redraw()
 
     def _on_window(self) -> None:
-        """While only numbers of a window change, draw the edge that says them: the whole costs as much as the slice."""
+        """While only numbers of a window change, draw the half that says them: the whole costs as much as the slice."""
         shown = (*map(id, self._dock.viewing.windowing.seen), self.banner)
         if shown != self._told:
             self._told = shown
             self.refresh()
             return
         for pane in self._dock.views.panes:
-            overlay = pane.overlay
-            height = min(overlay.height(), _ROWS_OF_WINDOWS * overlay.fontMetrics().height())
-            overlay.update(0, overlay.height() - height, overlay.width(), height)
+            pane.overlay.update_lower()
 
     # ---- drawing ---------------------------------------------------------------------------------------------------
 
@@ -101,6 +101,7 @@ class Annotations:
         if self.scan is None and self._dock.layers.mask is None:
             return
         sheet = Sheet.of(painter, frame, pane)
+        self.taken[pane.name] = sheet.written
         corners = self.corners(pane, frame)
         if frame is not None:
             draw_page(sheet, frame, self.scan, corners, self.banner)
@@ -157,14 +158,15 @@ class Annotations:
         if pane.name == VOLUME:
             found.append(line("3D", strong=True))
         if pane.name == MAIN and dock.reading.second_series.side.sides:
-            found.insert(0, line("Scan 1" if dock.header.hides_names else scan.name, strong=True))
+            found.insert(0, line(scan.name if self.named else "Scan 1", strong=True))
         words = badges_of(scan, dock.session.consent) if first else sides_badge(scan)
         if dock.reading.measuring.board.ruler.note == SET_BY_YOU:
             words = [SET_BY_YOU if each.startswith(("spacing unknown", "mm at detector")) else each for each in words]
         if frame is not None and frame.mirrored:
             words.insert(0, badges.NEUROLOGICAL)
         words.append(badges.tilt_words(scan))
-        return found + [line(each, colour=YELLOW, strong=True, kept=True) for each in words if each]
+        found += [line(each, colour=YELLOW, strong=True, kept=True) for each in words if each]
+        return found + (self.also_said() if first and pane.name != VOLUME else [])
 
     def _person(self) -> list[Line]:
         if not self.named or self._dock.session.scan is None:

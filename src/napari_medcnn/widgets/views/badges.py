@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from napari_medcnn.core import windows
 from napari_medcnn.core.display import DisplayGrid
+from napari_medcnn.core.quantity import unit_words
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.views.corners import Line, line
@@ -57,21 +59,26 @@ def slice_line(scan: Volume, frame: Frame) -> Line | None:
 
 
 def window_words(layer: Any) -> str:
-    """Return width and level of a layer, with the unit where it is not HU: "W 400 L 40"; "" for colours."""
+    """Return "W 400 L 40" with the unit where it is not HU, "as stored" without one; "" for colours."""
     if layer.rgb:
         return ""
     low, high = (float(limit) for limit in layer.contrast_limits)
     unit = str(layer.metadata[KEY].get("value_unit", ""))
-    return windows.window_words((low, high), "" if unit == windows.HU else unit)
+    return windows.window_words((low, high), "" if unit == windows.HU else unit_words(unit))
 
 
 def preset_name(layer: Any, presets: Iterable[windows.Preset]) -> str:
     """Return the name of the preset whose window is on, "" if it is none of them."""
     here = tuple(float(limit) for limit in layer.contrast_limits)
     for preset in presets:
-        if isinstance(preset, windows.Window) and np.allclose(here, (preset.low, preset.high), rtol=1e-6, atol=1e-9):
+        if isinstance(preset, windows.Window) and _same(here, (preset.low, preset.high)):
             return preset.name
     return ""
+
+
+def _same(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Return True for numbers alike but for rounding; `numpy.allclose` of two pairs costs as much as drawing a line."""
+    return all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9) for a, b in zip(one, other, strict=True))
 
 
 def tilt_words(scan: Volume) -> str:

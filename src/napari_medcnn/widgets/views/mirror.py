@@ -23,6 +23,8 @@ _ARRAYS = ("scale", "translate", "rotate", "shear", "affine", "features", "color
 _VOXELS = ("set_data", "labels_update", "paint")
 #: Milliseconds between looks at voxels that are being painted.
 _PAINT_MS = 30
+#: Milliseconds until a hidden layer is copied.
+_LEISURE_MS = 30
 
 
 class Mirror(QObject):
@@ -36,9 +38,18 @@ class Mirror(QObject):
         The viewer model of the other view.
     prepare
         Called before the first layer comes into the empty target: it says which plane is wanted.
+    leisure_ms
+        So long after a hidden layer came its copy is made.
     """
 
-    def __init__(self, source: Any, target: Any, prepare: Callable[[], None], parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        target: Any,
+        prepare: Callable[[], None],
+        parent: QObject | None = None,
+        leisure_ms: int = _LEISURE_MS,
+    ) -> None:
         super().__init__(parent)
         self._source, self._target, self._prepare = source, target, prepare
         self._pairs: list[_Pair] = []
@@ -47,6 +58,11 @@ class Mirror(QObject):
         self._later.setSingleShot(True)
         self._later.setInterval(_PAINT_MS)
         self._later.timeout.connect(self._refresh)
+        self._waiting: list[Layer] = []
+        self._at_leisure = QTimer(self)
+        self._at_leisure.setSingleShot(True)
+        self._at_leisure.setInterval(leisure_ms)
+        self._at_leisure.timeout.connect(self._take_waiting)
 
     def begin(self) -> None:
         """Show what the first view shows, and keep it so."""
@@ -66,6 +82,8 @@ class Mirror(QObject):
             return
         self._running = False
         self._later.stop()
+        self._at_leisure.stop()
+        self._waiting.clear()
         events = self._source.layers.events
         events.inserted.disconnect(self._on_inserted)
         events.removed.disconnect(self._on_removed)
@@ -93,7 +111,18 @@ class Mirror(QObject):
         self._target.layers.selection.clear()
 
     def _on_inserted(self, event: Any) -> None:
-        self._add(event.value)
+        if event.value.visible:
+            self._add(event.value)
+            self._on_reordered()
+            return
+        self._waiting.append(event.value)  # nobody sees it yet: each view takes it in a turn of its own
+        self._at_leisure.start()
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for layer in waiting:
+            if self._running and layer in self._source.layers and self.copy_of(layer) is None:
+                self._add(layer)
         self._on_reordered()
 
     def _on_removed(self, event: Any) -> None:
@@ -159,6 +188,8 @@ class _Pair:
 
     def _on_voxels(self, event: Any) -> None:
         """Voxels changed, or the first view only shows another slice: that is none of the copy's business."""
+        if getattr(event, "part", False):
+            return  # who draws tells the copies as well: `Painting`
         place = self._slice()
         moved, self._place = place != self._place, place
         if event.type == "set_data" and moved:

@@ -30,7 +30,9 @@ class Neurological(QObject):
         self._watched: list[Pane] = []
         self.box = QCheckBox("Neurological (patient's left on the left)")
         self.box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.box.setToolTip("Axial and coronal views as seen from above and behind; a badge says so all the time")
+        self.box.setToolTip(
+            "Axial and coronal views as seen from above and behind, under a badge; 3D is never mirrored"
+        )
         self.box.toggled.connect(lambda _on: self.apply())
         dock.session.scan_changed.connect(self.apply)
         dock.session.opening.preview_changed.connect(self.apply)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.io.layerdata import layer_info
+from napari_medcnn.widgets._beyond_public import forget_copies, listen_to_copies
 from napari_medcnn.widgets.views.drawing_guard import guard
 from napari_medcnn.widgets.views.frame import Frame, Place
 from napari_medcnn.widgets.views.overlay import Overlay, Painter
@@ -50,6 +52,10 @@ class Pane:
         self.viewer = viewer
         self.qt = qt
         guard(viewer)
+        forget_copies(viewer)
+        # it covers what lies behind it: Qt need not draw that each time when words over it change
+        self.native.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.painters = painters
         self.overlay = Overlay(self, painters)
         self._on_moved: Callable[[Pane], None] | None = None
         self._on_looked: Callable[[Pane], None] | None = None
@@ -240,5 +246,7 @@ class Pane:
             for emitter, listener in self._listeners():
                 emitter.disconnect(listener)
         self._on_moved = self._on_looked = self._on_turned = None
+        listen_to_copies(self.viewer)
+        self.native.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent, False)
         self.overlay.setParent(None)
         self.overlay.deleteLater()

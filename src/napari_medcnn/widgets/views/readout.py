@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_medcnn.core.display import DisplayGrid
 from napari_medcnn.core.labels import LabelSet
-from napari_medcnn.core.windows import plain
+from napari_medcnn.core.quantity import plain, unit_words
 from napari_medcnn.imaging.align import RESAMPLED
 from napari_medcnn.io.layerdata import layer_info
 from napari_medcnn.widgets.views.badges import place_words, source_index
@@ -54,7 +54,7 @@ class Readout:
         if self._pane is not None or before is not None:
             self._viewer.status = " · ".join(self._said)
         for changed in {id(p): p for p in (before, self._pane) if p is not None}.values():
-            changed.overlay.update()
+            changed.overlay.update_lower()
 
     def lines(self, pane: Pane) -> list[str]:
         """Return what a pane says of the place under the cursor, values first; [] unless the mouse is over it."""
@@ -153,4 +153,6 @@ def _words(value: Any, info: Any, layer: Any) -> str:
         return "no value"
     words = plain(float(value), 5) if value.dtype.kind == "f" else str(int(value))
     unit = str(info.get("value_unit", ""))
+    if info["role"] == "scan":
+        unit = unit_words(unit)  # of maps, shares and scores, there is nothing to be said
     return f"{words} {unit}" if unit else words

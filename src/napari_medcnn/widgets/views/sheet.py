@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QPointF, Qt
-from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPixmap, QPixmapCache
 
 from napari_medcnn.widgets.views.frame import Frame
 
@@ -43,16 +44,21 @@ class Sheet:
     height: int
     scale: float
     dots_per_inch: float
+    #: Left, top, right and bottom of everything that was written on it.
+    written: list[tuple[float, float, float, float]] = field(default_factory=list)
+    #: Drawn on screen: words come from Qt's cache of pixmaps. Exported pictures draw each afresh, sharp in any size.
+    on_screen: bool = False
 
     @classmethod
     def of(cls, painter: QPainter, frame: Frame | None, pane: Pane) -> Sheet:
         """Return the sheet of a painter; a 3D view has no frame, its size is that of what is drawn on."""
         dots = float(pane.native.logicalDpiY())
+        shown = painter.device() is pane.overlay
         if frame is not None:
-            return cls(painter, frame.width, frame.height, frame.scale, dots)
+            return cls(painter, frame.width, frame.height, frame.scale, dots, on_screen=shown)
         room = painter.window()
         scale = min(room.width() / max(1, pane.native.width()), room.height() / max(1, pane.native.height()))
-        return cls(painter, room.width(), room.height(), max(scale, 0.1), dots)
+        return cls(painter, room.width(), room.height(), max(scale, 0.1), dots, on_screen=shown)
 
     @cached_property
     def small(self) -> QFont:
@@ -95,10 +101,41 @@ class Sheet:
 
     def write(self, words: str, x: float, y: float, font: QFont, colour: str = WHITE) -> None:
         """Write words with a dark rim; (x, y) is where the base line begins."""
-        painter = self.painter
+        metrics = QFontMetricsF(font)
+        width, up, down = metrics.horizontalAdvance(words), metrics.ascent(), metrics.descent()
+        self.written.append((x, y - up, x + width, y + down))
+        painter, rim = self.painter, math.ceil(2 * self.scale) + 1
+        box = QRectF(x - rim, y - up - rim, width + 2 * rim, up + down + 2 * rim)
+        if painter.hasClipping() and not painter.clipBoundingRect().intersects(box):
+            return
+        if self.on_screen:
+            corner = QPointF(round(x) - rim, round(y) - math.ceil(up) - rim)
+            painter.drawPixmap(corner, self._stamp(words, font, colour, box))
+        else:
+            self._draw(painter, words, QPointF(x, y), font, colour)
+
+    def _stamp(self, words: str, font: QFont, colour: str, box: QRectF) -> QPixmap:
+        """Return words with their rim as a picture: drawing them nine times costs fifty times what showing it does."""
+        dots = self.painter.device().devicePixelRatioF()
+        key = f"medcnn {dots} {self.scale} {colour} {font.key()} {words}"
+        found: QPixmap | None = QPixmapCache.find(key)
+        if found is not None:
+            return found
+        stamp = QPixmap(math.ceil((box.width() + 2) * dots), math.ceil((box.height() + 2) * dots))
+        stamp.setDevicePixelRatio(dots)
+        stamp.fill(Qt.GlobalColor.transparent)
+        rim, up = math.ceil(2 * self.scale) + 1, math.ceil(QFontMetricsF(font).ascent())
+        painter = QPainter(stamp)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._draw(painter, words, QPointF(rim, up + rim), font, colour)
+        painter.end()
+        QPixmapCache.insert(key, stamp)
+        return stamp
+
+    def _draw(self, painter: QPainter, words: str, at: QPointF, font: QFont, colour: str) -> None:
         painter.setFont(font)
         painter.setPen(_HALO)
         for dx, dy in _AROUND:
-            painter.drawText(QPointF(x + dx * self.scale, y + dy * self.scale), words)
+            painter.drawText(QPointF(at.x() + dx * self.scale, at.y() + dy * self.scale), words)
         painter.setPen(QColor(colour))
-        painter.drawText(QPointF(x, y), words)
+        painter.drawText(at, words)

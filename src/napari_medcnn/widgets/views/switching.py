@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_medcnn.widgets.layers import Layers
     from napari_medcnn.widgets.views.views import Views
 
+#: Milliseconds until the second and the third view copy a hidden layer: not both in one turn of the window.
+_LEISURE_MS = (30, 120)
 ONE, FOUR = "one", "four"
 
 
@@ -147,7 +149,10 @@ class Switching(QObject):
         made[2].qt.dims.hide()
         made[2].viewer.dims.ndisplay = 3
         self._area = Area(views.panes[0].qt, made[0], made[1], made[2], self)
-        self._mirrors = [Mirror(self._viewer, pane.viewer, self._order_planes, self) for pane in made[:2]]
+        self._mirrors = [
+            Mirror(self._viewer, pane.viewer, self._order_planes, self, leisure_ms=after)
+            for pane, after in zip(made[:2], _LEISURE_MS, strict=True)
+        ]
         for pane in made:
             views.add_pane(pane)
         return self._area

@@ -15,7 +15,7 @@ class ViewSection(QWidget):
     def __init__(self, views: Views) -> None:
         super().__init__()
         self._views = views
-        self.four = button("2x2", views.toggle, "One view, or axial, coronal, sagittal and 3D together (G)")
+        self.four = button("2x2", views.toggle, "One view, or axial, coronal, sagittal and 3D together", "toggle_views")
         self.four.setCheckable(True)
         self.linked = QCheckBox("Linked zoom")
         self.linked.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -199,22 +199,6 @@ class Views(QObject):
             camera.center = (0.0, *(u + (c - u) / factor for u, c in zip(under, centre, strict=True)))
         camera.zoom *= factor
 
-    def position_mm(self, pane: Pane) -> float | None:
-        """Return where the slice of a pane lies in the patient, in LPS mm along the axis that its slices follow.
-
-        Left, posterior and superior are positive. Of a tilted scan it is the middle of the slice. None in 3D, for
-        pictures, and where the file states no position, orientation or spacing.
-        """
-        grid, frame = self.grid, pane.frame()
-        return None if grid is None or frame is None else grid.slice_mm(frame.depth_axis, frame.depth)
-
-    def position_words(self, pane: Pane) -> str:
-        """Return `position_mm` as read in reports, "S 34.5 mm"; "" where it is not known."""
-        axis, mm = pane.axis, self.position_mm(pane)
-        if axis is None or mm is None:
-            return ""
-        return f"{('LPS' if mm >= 0 else 'RAI')[2 - axis]} {abs(mm):.1f} mm"
-
     def _on_moved(self, pane: Pane) -> None:
         """Somebody moved a slider: keys, napari, an undo. What changed becomes the place of all."""
         point = _space(pane.viewer.dims.point)
@@ -243,13 +227,8 @@ class Views(QObject):
 
     # ---- camera ----------------------------------------------------------------------------------------------------
 
-    @property
-    def linked_zoom(self) -> bool:
-        """True if the three planes have the same mm per pixel and the same middle."""
-        return self._linked
-
     def link_zoom(self, linked: bool) -> None:
-        """Link the zoom of the planes, beginning with the pane that the mouse was in last."""
+        """Give the planes the same mm per pixel and the same middle, beginning with where the mouse was last."""
         self._linked = linked
         if self.current is not None:
             self.link_from(self.current)

@@ -9,6 +9,8 @@ from vispy.gloo import gl
 
 #: Largest preview in voxels along each side of a cube: with a graphics card, and drawn by the processor.
 _SIDE, _SIDE_SOFTWARE = 256, 144
+#: Triangles of all surfaces together, likewise.
+_TRIANGLES, _TRIANGLES_SOFTWARE = 1_500_000, 50_000
 _GL_MAX_3D_TEXTURE_SIZE = 0x8073  # vispy names only the constants of OpenGL ES 2
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "software", "gdi generic", "basic render")
 
@@ -20,6 +22,11 @@ class Graphics:
     side: int = _SIDE_SOFTWARE
     largest: int = _SIDE
     software: bool = True
+
+    @property
+    def triangles(self) -> int:
+        """About how many triangles of all surfaces together can still be turned smoothly."""
+        return _TRIANGLES_SOFTWARE if self.software else _TRIANGLES
 
 
 def graphics_of(canvas: Any) -> Graphics:

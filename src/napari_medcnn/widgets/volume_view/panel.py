@@ -8,17 +8,19 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_medcnn.widgets.parts import Choice, Text, button, column, row
+from napari_medcnn.widgets.volume_view.class_list import ClassList
 from napari_medcnn.widgets.volume_view.scene import RENDERINGS
 
 OUT_OF_DATE = "Out of date: the mask changed."
 
 
 class VolumePanel(QWidget):
-    """Emits what is wanted: a rendering, surfaces or to stop making them, whether they are seen."""
+    """Emits what is wanted: a rendering, surfaces or to stop making them, whether they are seen, a file of them."""
 
     rendering_chosen = Signal(str)
     surfaces_asked = Signal()
     surfaces_shown = Signal(bool)
+    save_asked = Signal()
 
     def __init__(self, front: Callable[[], None]) -> None:
         super().__init__()
@@ -38,13 +40,22 @@ class VolumePanel(QWidget):
         self.shown.setToolTip("Classes that are hidden in the table of classes have no surface either")
         self.shown.toggled.connect(self.surfaces_shown.emit)
         layout.addLayout(row(self.surfaces, self.shown, stretch=True))
+        self.classes = ClassList()
+        layout.addWidget(self.classes)
+        self.save = button(
+            "Save surfaces...",
+            self.save_asked.emit,
+            "Write the ticked classes as PLY or STL, in mm (LPS)",
+        )
+        layout.addLayout(row(self.save, stretch=True))
         self.state = Text("")
         layout.addWidget(self.state)
         self.show_surfaces(False, False, False)
 
     def show_surfaces(self, mask: bool, made: bool, stale: bool) -> None:
         """Show whether there is a mask, surfaces of it, and whether it changed since."""
-        self.surfaces.setEnabled(mask)
+        for made_of_a_mask in (self.surfaces, self.save):
+            made_of_a_mask.setEnabled(mask)
         self.surfaces.setText("Update surfaces" if made else "Surfaces")
         self.shown.setVisible(made)
         self.state.setText("" if not stale else OUT_OF_DATE)

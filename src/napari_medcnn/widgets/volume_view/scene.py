@@ -1,4 +1,4 @@
-"""The layers of the 3D view: one image that is rendered as a volume, one surface for all classes that are seen.
+"""The layers of the 3D view: a scan and a map that are rendered as volumes, one surface for all classes that are seen.
 
 Beside `widgets/layers.py` and the mirrors of the flat views the only file that adds layers; it adds them to a viewer
 model of its own, where no tool acts and nothing is saved.
@@ -6,7 +6,7 @@ model of its own, where no tool acts and nothing is saved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.imaging.preview import Preview3D
 from napari_medcnn.imaging.surface import Surface
 from napari_medcnn.widgets.volume_view.camera import look_from_front
+from napari_medcnn.widgets.volume_view.map_volume import MapLook, MapVolume
 
 #: What is offered -> napari's name of the rendering; "" shows no scan.
 RENDERINGS: tuple[tuple[str, str], ...] = (
@@ -43,6 +44,7 @@ class Scene:
         self._units: Any = None
         self.image: Image | None = None
         self.surface: SurfaceLayer | None = None
+        self.map: Image | None = None
         self.rendering = RENDERINGS[0][1]
         viewer.dims.ndisplay = 3
 
@@ -68,7 +70,7 @@ class Scene:
 
     @staticmethod
     def _box(shape: tuple[int, ...], placed: Any) -> tuple[Any, ...]:
-        spacing = placed.spacing if isinstance(placed, Preview3D) else placed.scale
+        spacing = placed.spacing if isinstance(placed, Preview3D | MapVolume) else placed.scale
         return (tuple(shape), *np.round([*spacing, *placed.translate], 6))
 
     def render(self, rendering: str) -> None:
@@ -79,19 +81,24 @@ class Scene:
             if rendering:
                 self.image.rendering = rendering
 
-    def window(self, preview: Preview3D, limits: tuple[float, float]) -> None:
-        """Use another display window, in values of the scan."""
+    def hide_scan(self, hidden: bool) -> None:
+        """Leave the scan away for a moment, or show it again as it is to be rendered."""
         if self.image is not None:
-            self.image.contrast_limits = _codes(preview, limits)
+            self.image.visible = bool(self.rendering) and not hidden
+
+    def window(self, preview: Preview3D, limits: tuple[float, float]) -> None:
+        """Use another display window, in values of the scan; the same one draws nothing."""
+        codes = _codes(preview, limits)
+        if self.image is not None and not np.allclose(self.image.contrast_limits, codes, rtol=0, atol=1e-3):
+            self.image.contrast_limits = codes
 
     # ---- classes -------------------------------------------------------------------------------------------------
 
-    def show_surfaces(self, surfaces: Mapping[int, Surface], labels: LabelSet, hidden: Iterable[int]) -> None:
-        """Show the surfaces of all classes that are not hidden, in their colours."""
+    def show_surfaces(self, surfaces: Mapping[int, Surface], labels: LabelSet) -> None:
+        """Show these surfaces in the colours of their classes."""
         self._take(self.surface)
         self.surface = None
-        away = set(hidden)
-        seen = [surface for label_id, surface in surfaces.items() if label_id not in away]
+        seen = list(surfaces.values())
         if not seen:
             return
         starts = np.cumsum([0, *(len(surface.vertices) for surface in seen)])
@@ -105,13 +112,48 @@ class Scene:
         self.surface = made
         self._viewer.layers.append(made)
 
+    # ---- a map ---------------------------------------------------------------------------------------------------
+
+    def show_map(self, volume: MapVolume | None, look: MapLook | None) -> None:
+        """Show a map over the scan, its highest value along each line of sight; None takes it away."""
+        if volume is None or look is None:
+            self._take(self.map)
+            self.map = None
+            return
+        layer = self.map
+        if layer is not None and self._box(layer.data.shape, layer) == self._box(volume.values.shape, volume):
+            layer.data = volume.values
+            layer.contrast_limits_range = layer.contrast_limits = volume.limits
+            self.look_map(look)
+            return
+        self._take(layer)
+        self.map = Image(
+            volume.values, scale=volume.spacing, translate=volume.translate, units=self._units, name="Map", rgb=False,
+            contrast_limits=volume.limits, colormap=look.colormap, opacity=look.opacity, visible=look.visible,
+            rendering="mip", interpolation3d="linear", blending="translucent_no_depth",
+        )  # fmt: skip
+        self._viewer.layers.insert(0 if self.image is None else 1, self.map)
+
+    def look_map(self, look: MapLook) -> None:
+        """Draw the map in other colours; what is so already draws nothing."""
+        layer = self.map
+        if layer is None:
+            return
+        if layer.opacity != look.opacity:
+            layer.opacity = look.opacity
+        if layer.colormap.name != look.colormap.name:
+            layer.colormap = look.colormap
+        if layer.visible != look.visible:
+            layer.visible = look.visible
+
     # ---- end -----------------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
         """Take everything away: a view that is not seen holds no memory of the graphics card."""
         self._take(self.image)
         self._take(self.surface)
-        self.image = self.surface = None
+        self._take(self.map)
+        self.image = self.surface = self.map = None
 
     def _take(self, layer: Any) -> None:
         if layer is not None and layer in self._viewer.layers:

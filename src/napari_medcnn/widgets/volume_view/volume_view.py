@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtGui import QPainter
 
-from napari_medcnn.core.events import Progress
-from napari_medcnn.errors import MedcnnError
+from napari_medcnn.core.reading_state import numbers
 from napari_medcnn.imaging.preview import Preview3D
 from napari_medcnn.imaging.surface import Surface
 from napari_medcnn.io.layerdata import KEY
@@ -19,17 +18,22 @@ from napari_medcnn.widgets.views.pane import VOLUME, Pane
 from napari_medcnn.widgets.volume_view import painter as paint
 from napari_medcnn.widgets.volume_view import work
 from napari_medcnn.widgets.volume_view.camera import Projection, look_from_front, projection_of
-from napari_medcnn.widgets.volume_view.graphics import graphics_of
-from napari_medcnn.widgets.volume_view.panel import OUT_OF_DATE, VolumePanel
+from napari_medcnn.widgets.volume_view.graphics import Graphics, graphics_of
+from napari_medcnn.widgets.volume_view.map_volume import MapLook, MapVolume
+from napari_medcnn.widgets.volume_view.panel import VolumePanel
 from napari_medcnn.widgets.volume_view.scene import Scene
+from napari_medcnn.widgets.volume_view.surfaces import Surfaces
+from napari_medcnn.widgets.volume_view.turning import Turning
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
-PREVIEW, SURFACES = "3D preview", "Surfaces"
+PREVIEW = "3D preview"
 #: The 3D view follows brightness and time this long after their last change.
 _DELAY_MS = 150
 _POINTS = 9
+#: Two lines, the lower first: of one a small view would have no room beside a letter.
+NOT_MIRRORED = ("letters turn with the body", "3D is never mirrored:")
 
 
 class VolumeView(QObject):
@@ -52,8 +56,13 @@ class VolumeView(QObject):
         #: What was made, with the layer and time point it was made of.
         self.preview: Preview3D | None = None
         self._made_of: tuple[Any, int] | None = None
-        self.surfaces: dict[int, Surface] = {}
-        self.stale = False
+        self._software = True
+        self.shapes = Surfaces(dock, self.panel, self._graphics, self._show_surfaces)
+        self._turning = Turning(self)
+        self._map: MapVolume | None = None
+        self._map_look: MapLook | None = None
+        #: Camera of a saved reading (angles, centre, zoom with 1 for the canvas), until there is something to see.
+        self._kept_camera: tuple[list[float], list[float], float] | None = None
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_DELAY_MS)
@@ -62,31 +71,60 @@ class VolumeView(QObject):
 
     def _connect(self) -> None:
         self.panel.rendering_chosen.connect(self._render)
-        self.panel.surfaces_asked.connect(self.make_surfaces)
-        self.panel.surfaces_shown.connect(lambda _shown: self._show_surfaces())
         self._views.layout_changed.connect(self.refresh)
         self._views.pane_added.connect(self._on_pane)
         self._views.add_painter(self._paint)
         self._session.scan_changed.connect(self._on_scan)
-        self._session.mask_changed.connect(self._on_mask)
-        self._session.classes_changed.connect(self._show_surfaces)
-        self._session.visibility_changed.connect(self._show_surfaces)
-        self._dock.strokes.changed.connect(self._on_stroke)
         self._dock.viewer.dims.events.current_step.connect(self._later)
 
     def actions(self) -> dict[str, Callable[..., Any]]:
         """Return the functions that rows of `keymap.KEYS` name."""
         return {}
 
+    def state(self) -> dict[str, Any]:
+        """Return what a saved reading keeps: the rendering, and from where it is seen once it was seen."""
+        found: dict[str, Any] = {"rendering": self.panel.rendering.currentData()}
+        if self._pane is not None and len(self._pane.viewer.layers):
+            camera = self._pane.viewer.scene.camera
+            found["angles"], found["centre"] = [float(a) for a in camera.angles], [float(c) for c in camera.center]
+            found["zoom"] = float(camera.zoom) / self._pane.whole_zoom
+        return found
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Show it as a saved reading did."""
+        index = self.panel.rendering.findData(kept["rendering"])
+        if index < 0:
+            raise ValueError("rendering")
+        camera = None
+        if "angles" in kept:
+            angles, centre, (zoom,) = numbers(kept["angles"], 3), numbers(kept["centre"], 3), numbers([kept["zoom"]], 1)
+            if not 0 < zoom <= 1000:
+                raise ValueError("zoom")
+            camera = (angles, centre, zoom)
+        self.panel.rendering.setCurrentIndex(index)
+        self._kept_camera = camera
+        self._look_as_kept()
+
+    def _look_as_kept(self) -> None:
+        """See it from where a saved reading saw it, as soon as there is something to see."""
+        if self._kept_camera is None or self._pane is None or self.scene is None or self.scene.image is None:
+            return
+        angles, centre, zoom = self._kept_camera
+        self._kept_camera = None
+        camera = self._pane.viewer.scene.camera
+        camera.angles, camera.center = tuple(angles), tuple(centre)
+        camera.zoom = zoom * self._pane.whole_zoom
+
     def close(self) -> None:
         """Let go of the viewer."""
         self._soon.stop()
+        self._turning.close()
         self._stop_following()
         self._dock.viewer.dims.events.current_step.disconnect(self._later)
         if self.scene is not None:
             self.scene.clear()
         self.scene = self._pane = self.preview = self._made_of = None
-        self.surfaces = {}
+        self.shapes.made = {}
 
     # ---- the pane ------------------------------------------------------------------------------------------------
 
@@ -106,6 +144,8 @@ class VolumeView(QObject):
         if pane.name == VOLUME:
             self._pane = pane
             self.scene = Scene(pane.viewer)
+            self._turning.watch(pane.viewer, self.scene, self._drawn_slowly)
+            self.scene.rendering = str(self.panel.rendering.currentData())
 
     def refresh(self) -> None:
         """Bring in what is missing if the pane is seen, take everything out if it is not."""
@@ -126,7 +166,7 @@ class VolumeView(QObject):
 
     def _on_scan(self) -> None:
         self._dock.tasks.drop(PREVIEW)
-        self.preview = self._made_of = None
+        self.preview = self._made_of = self._kept_camera = None
         self._stop_following()
         if self.scene is not None:
             self.scene.clear()
@@ -145,14 +185,18 @@ class VolumeView(QObject):
                 self._show_preview()
 
         volume = work.volume_of(scan, frame)
-        todo = work.preview(volume, work.grid_of(scan), graphics_of(pane.native))
+        graphics = self._graphics()
+        self._software = graphics.software
+        todo = work.preview(volume, work.grid_of(scan), graphics)
         self._dock.tasks.start_aside(PREVIEW, todo, done, self._dock.showing.on_failed)
 
     def _show_preview(self) -> None:
         scan = self._layers.scan
         if self.scene is not None and self.preview is not None and scan is not None:
             self.scene.show_scan(self.preview, _limits(scan, self.preview), scan.units[-3:])
-            self._show_surfaces()
+            self._look_as_kept()
+            self.shapes.show()
+            self.scene.show_map(self._map, self._map_look)
             self._views.redraw()
 
     def _render(self, rendering: str) -> None:
@@ -186,64 +230,51 @@ class VolumeView(QObject):
         else:
             self.scene.window(self.preview, _limits(scan, self.preview))
 
+    # ---- a map ---------------------------------------------------------------------------------------------------
+
+    def show_map(self, volume: MapVolume | None, look: MapLook | None) -> None:
+        """Show a map over the scan whenever this view is seen; None for none."""
+        same = volume is self._map
+        self._map, self._map_look = volume, look
+        if self.scene is None or self.scene.image is None:
+            return
+        if same and volume is not None and look is not None and self.scene.map is not None:
+            self.scene.look_map(look)
+        else:
+            self.scene.show_map(volume, look)
+
     # ---- surfaces ------------------------------------------------------------------------------------------------
 
     def make_surfaces(self) -> None:
-        """Make the surfaces of all classes as the mask is now; while they are made, stop."""
-        running = self._dock.tasks.running(SURFACES)
-        mask = self._layers.mask
-        if running is not None:
-            running.cancel()
-            return
-        if mask is None or mask.ndim != 3:
-            return
-        self.stale = False
-        todo = work.surfaces(mask.data, self._session.labels, work.grid_of(mask))
-        self._session.strokes.commit()
+        """Make the surfaces of the ticked classes as the mask is now; while they are made, stop."""
+        self.shapes.make()
 
-        def progressed(event: Progress) -> None:
-            self.panel.show_work(event.message)
+    @property
+    def surfaces(self) -> dict[int, Surface]:
+        """The surfaces that were made, by class."""
+        return self.shapes.made
 
-        def failed(error: MedcnnError) -> None:
-            self._show_state()
-            self._dock.showing.on_failed(error)
+    @property
+    def stale(self) -> bool:
+        """True if the mask changed since."""
+        return self.shapes.stale
 
-        task = self._dock.tasks.start_aside(SURFACES, todo, self._surfaces_made, failed, progressed)
-        task.cancelled.connect(self._show_state)
-        self.panel.show_work("Looking for classes")
-
-    def _surfaces_made(self, made: dict[int, Surface]) -> None:
-        self.surfaces = made
-        self.panel.show_checked(True)
+    def bring_up(self) -> None:
+        """Have the 3D view seen."""
         if not self.seen:
             self._views.show_four()
-        self._show_surfaces()
-        self._show_state()
-        if not made:
-            self.panel.say("The mask is empty: there is nothing to show.")
 
-    def _show_surfaces(self) -> None:
+    def _graphics(self) -> Graphics:
+        return Graphics() if self._pane is None else graphics_of(self._pane.native)
+
+    def _show_surfaces(self, surfaces: Mapping[int, Surface]) -> None:
         if self.scene is not None and self.scene.image is not None:
-            shown = self.surfaces if self.panel.shown.isChecked() else {}
-            self.scene.show_surfaces(shown, self._session.labels, self._session.hidden)
+            self.scene.show_surfaces(surfaces, self._session.labels)
 
-    def _show_state(self) -> None:
-        self.panel.show_surfaces(self._layers.mask is not None, bool(self.surfaces), self.stale)
-        self._views.redraw()
-
-    def _on_mask(self) -> None:
-        """Another mask, or none: the surfaces were those of the one before."""
-        self._dock.tasks.drop(SURFACES)
-        self.surfaces, self.stale = {}, False
-        self._show_surfaces()
-        self._show_state()
-
-    def _on_stroke(self) -> None:
-        making = self._dock.tasks.running(SURFACES) is not None
-        if (self.surfaces or making) and not self.stale:
-            self.stale = True
-            if not making:
-                self._show_state()
+    def _drawn_slowly(self) -> bool:
+        """True if surfaces or a map are seen and the processor draws them."""
+        over = bool(self.shapes.seen) or (self.scene is not None and self.scene.map is not None)
+        return over and self._software
 
     # ---- drawing -------------------------------------------------------------------------------------------------
 
@@ -271,9 +302,13 @@ class VolumeView(QObject):
             paint.write(painter, words, (8, bottom - 16 * number), _POINTS)
 
     def _notices(self) -> list[str]:
+        """Return what has to be known of this view, from its lower edge up."""
         words = [self.preview.words] if self.preview is not None else ["Preparing the 3D preview"]
-        if self.surfaces and self.panel.shown.isChecked() and self.stale:
-            words.append("Surfaces: " + OUT_OF_DATE[0].lower() + OUT_OF_DATE[1:])
+        words += self.shapes.notices()
+        if self._map is not None and self._map_look is not None and self._map_look.visible:
+            words.append(self._map.words)
+        if self._dock.reading.annotations.neurological.on:
+            words += NOT_MIRRORED
         return [line for line in words if line]
 
 

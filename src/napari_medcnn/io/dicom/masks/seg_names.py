@@ -10,6 +10,8 @@ from napari_medcnn.core.labels import Colour, Label, LabelSet, default_colour
 from napari_medcnn.io.dicom.header.elements import first_item, numbers, text, whole
 from napari_medcnn.io.found import plain
 
+#: "Tissue" as category and as type: what programs write where nobody chose a code, so it codes nothing.
+GENERIC = ("SCT", "85756007")
 #: White of sRGB (IEC 61966-2-1: D65, two-degree observer); CIE 15 for the formula of L*a*b*.
 _WHITE = (0.95047, 1.0, 1.08883)
 _TO_RGB = ((3.2404542, -1.5371385, -0.4985314), (-0.9692660, 1.8760108, 0.0415560), (0.0556434, -0.2040259, 1.0572252))
@@ -43,6 +45,8 @@ def segment_of(data: Any) -> Segment:
     colour = lab_to_rgb((int(lab[0]), int(lab[1]), int(lab[2]))) if _stored_lab(lab) else None
     name = text(data, "SegmentLabel", 200) or text(data, "SegmentDescription", 200)
     code = code_of(first_item(data, "SegmentedPropertyTypeCodeSequence"))
+    if code == ":".join(GENERIC) == code_of(first_item(data, "SegmentedPropertyCategoryCodeSequence")):
+        code = None
     return Segment(whole(data, "SegmentNumber", -1), name, code, colour)
 
 
