@@ -11,7 +11,7 @@ PYTEST := scripts/display.sh $(PY) -m pytest
 
 help:
 	@echo "make demo        the fundus photograph, segmented, in a napari window (without a display: files in demo/)"
-	@echo "make test        lint, types, import contracts, all tests on PyQt5, the window tests again on PyQt6"
+	@echo "make test        lint, types, import contracts, all tests on PyQt5, on PyQt6 what bindings do differently"
 	@echo "make lint types docs           the checks one by one"
 	@echo "make oracles proof bench       golden numbers from other tools; the long lists; timings"
 	@echo "make zoo         every file of the real data beside this checkout, against other people's readers"
@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 	@scripts/demo.sh $(BIN)/medcnn
 
 # TensorFlow and a window never share a process, in tests neither: the engine's own tests run first, apart. What opens
-# no window runs two at a time; windows one at a time on each display, since they are measured and share the keyboard.
+# no window runs two at a time; windows one at a time on each display: they share the keyboard.
 test: venv lint types
 	@scripts/system.sh
 	$(PY) -m pytest tests/engine
@@ -62,6 +62,7 @@ proof: venv
 	@scripts/system.sh
 	$(PY) -m pytest tests/engine -m proof --timeout=3600 || [ $$? = 5 ]
 	$(PYTEST) -m proof --timeout=3600 || [ $$? = 5 ]
+	QT_API=pyqt6 $(PYTEST) -m "gui and not proof"
 
 # One row a file and a folder; fails if a row is not explained, and writes the counts to docs/zoo.md.
 zoo: venv

@@ -6,11 +6,13 @@ annotates, and answers with its id: a kill costs milliseconds and not the start 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History, Step
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.snapshot import Snapshot
-from napari_medcnn.core.geometry import Geometry
+from napari_medcnn.core.geometry import Array, Geometry
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import SaveError
@@ -74,17 +76,34 @@ class Annotator:
         return self.history.record_change("Brush", self.array, self._snapshot, box)
 
 
-def annotate(folder: Path, seed: int, pause: float) -> None:
-    """Paint and save for ever, as the session does: steps into a journal, a copy of the mask by another thread.
-
-    ``log.txt`` says what happened, a line each: "painted 12 <clock>", "kept 12", "saving 12", "saved 12".
-    """
-    person = Annotator(seed)
+def teller(folder: Path) -> Callable[..., None]:
+    """Return what adds a line to the log of a folder, each at once: a kill tears the last one at most."""
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def say(*words: object) -> None:
         os.write(log, (" ".join(map(str, words)) + "\n").encode())
 
+    return say
+
+
+def told(folder: Path, word: str) -> list[list[str]]:
+    """Return the whole lines of the log that begin with a word; the last line may be torn."""
+    log = folder / "log.txt"
+    lines = log.read_text().split("\n")[:-1] if log.exists() else []
+    return [line.split() for line in lines if line.startswith(word + " ")]
+
+
+def check_sum(ids: Array) -> str:
+    """Return the check sum of class ids below 256, whatever type holds them."""
+    return hashlib.sha256(np.ascontiguousarray(ids, np.uint8).tobytes()).hexdigest()
+
+
+def annotate(folder: Path, seed: int, pause: float) -> None:
+    """Paint and save for ever, as the session does: steps into a journal, a copy of the mask by another thread.
+
+    ``log.txt`` says what happened, a line each: "painted 12 <clock>", "kept 12", "saving 12", "saved 12".
+    """
+    person, say = Annotator(seed), teller(folder)
     journal = Journal.create(folder / "recovery", person.pristine, JournalInfo(f"case {seed}", {"sha256": "ab" * 32}))
     saving: threading.Thread | None = None
     number = 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ _ENGINE_TESTS = Path(__file__).parent / "engine"
 _WINDOW_FIXTURES = {"make_napari_viewer", "make_napari_viewer_proxy", "shared_window", "desk", "qtbot", "qapp"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", default="1/1", help="run the Kth of N parts of the files, as K/N; N runs make a whole")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_PRIVATE, ignore_errors=True)
 
@@ -63,6 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             "run tests/engine in a pytest of its own: TensorFlow and windows do not share a process"
         )
+    _keep_part(config, items)
     # First those with a window of their own: the one that the others share opens once.
     items.sort(key=_shares_a_window)
     for item in items:
@@ -70,6 +76,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.gui)
         if no_display and "gui" in item.keywords and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason="needs a display: make test, or xvfb-run -a"))
+
+
+def _keep_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the files of other parts: each file, the largest first, goes to the part with the fewest tests."""
+    number, _, of = config.getoption("--part").partition("/")
+    files = Counter(item.path for item in items)
+    parts: list[set[Path]] = [set() for _ in range(int(of))]
+    for path in sorted(files, key=lambda path: (-files[path], path)):
+        min(parts, key=lambda part: sum(files[p] for p in part)).add(path)
+    others = [item for item in items if item.path not in parts[int(number) - 1]]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item.path in parts[int(number) - 1]]
 
 
 def _shares_a_window(item: pytest.Item) -> bool:

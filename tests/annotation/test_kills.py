@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import annotator_child
-from annotator_child import GEOMETRY, Annotator
+from annotator_child import GEOMETRY, Annotator, told
 from cases import REPOSITORY
 from napari_medcnn.annotation.journal import Journal, JournalInfo
 from napari_medcnn.annotation.recovery import find_recoverable
@@ -86,13 +86,6 @@ def workshop() -> Iterator[Workshop]:
     made = Workshop()
     yield made
     made.close()
-
-
-def told(folder: Path, word: str) -> list[list[str]]:
-    """Return the whole lines of the log that begin with a word; the last line may be torn."""
-    log = folder / "log.txt"
-    lines = log.read_text().split("\n")[:-1] if log.exists() else []
-    return [line.split() for line in lines if line.startswith(word + " ")]
 
 
 def kill_once(workshop: Workshop, folder: Path, seed: int, longest: float) -> Killed:

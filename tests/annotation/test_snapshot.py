@@ -27,6 +27,22 @@ def test_a_snapshot_is_a_plain_copy_to_whoever_reads_it(seed):
     assert not np.array_equal(copy, before)
 
 
+@pytest.mark.parametrize("drawn", [0, 2, 5])
+def test_a_widened_snapshot_holds_what_it_held_and_takes_wider_ids(drawn):
+    """Where nothing was copied yet, some slices, or all."""
+    pristine = np.full((5, 4, 3), 9, np.uint8)
+    snapshot, copy = Snapshot(pristine), pristine.astype(np.uint16)
+    box = (slice(0, drawn), slice(0, 4), slice(0, 2))
+    snapshot[box] = copy[box] = 7
+    snapshot.widen(np.uint16)
+    assert snapshot[:, :, :].dtype == np.uint16
+    assert np.array_equal(snapshot[:, :, :], copy)
+    box = (slice(1, 3), slice(0, 1), slice(0, 3))
+    snapshot[box] = copy[box] = 300
+    assert np.array_equal(snapshot[:, :, :], copy)
+    assert pristine.min() == pristine.max() == 9
+
+
 def test_only_slices_that_are_drawn_in_are_copied():
     pristine = np.zeros((5, 4, 3), np.uint8)
     snapshot = Snapshot(pristine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.segmentation import random_walker
 
 from napari_medcnn.annotation.tools.mask import Mask
@@ -152,6 +153,75 @@ def test_a_scribble_mends_a_planted_error(told: str) -> None:
     assert before < 0.9
     assert after > 0.95
     assert made[scribble == 1].all()
+
+
+#: A sheet of thick slices: 12 along z, 30 along x.
+SHEET = (12, 1, 30)
+BETA, GAMMA, TRUST = 13.0, 0.005, 0.8
+
+
+def walked_by_scikit_image(profile: np.ndarray, marks: np.ndarray, spacing: tuple, prior: np.ndarray) -> np.ndarray:
+    """Return the probability of background and class (2, z, x) that `skimage.segmentation.random_walker` gives.
+
+    It knows neither priors nor distances in mm, but both can be drawn for it. The prior of Grady (CVPR 2005) is an edge
+    of weight gamma p from each voxel to a mark of each class: one slice of marks above the sheet and one below. Edges
+    weigh exp(-beta d^2) here, so a weight w is a difference of sqrt(-log(w) / beta) between two voxels; the scan
+    differs along x only, so that (least spacing / spacing)^2 can go into the differences of each axis by itself.
+    """
+
+    def difference(weight):
+        return np.sqrt(-np.log(weight) / BETA)
+
+    thick, across = ((min(spacing) / spacing[axis]) ** 2 for axis in (0, 2))
+    edges = difference(np.exp(-BETA * np.diff(profile / profile.std()) ** 2) * across)
+    sheet = np.concatenate([[0], np.cumsum(edges)]) + difference(thick) * (np.arange(len(marks)) % 2)[:, None]
+    drawn = np.stack([sheet + difference(GAMMA * prior[0]), sheet, sheet + difference(GAMMA * prior[1])])
+    seeds = np.stack([np.full_like(marks, 1), marks, np.full_like(marks, 2)])
+    # its weights are exp(-beta d^2 / (10 sd)) of what it gets
+    beta = BETA * 10 * drawn.std()
+    return random_walker(drawn, seeds, beta=beta, mode="cg_j", tol=1e-10, return_full_prob=True)[:, 1]
+
+
+def refined_by_scikit_image(profile, before, scribble, spacing, prior) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mask (z, x) that a scribble of class 1 makes of one, and how clearly each voxel was won."""
+    chances = walked_by_scikit_image(profile, scribble.astype(np.int32) * 2, spacing, prior)
+    won = chances.argmax(axis=0)
+    pieces, _ = ndimage.label((won != before) | (scribble > 0), np.ones((3, 3)))
+    touched = np.isin(pieces, np.unique(pieces[scribble > 0]))
+    return np.where(touched, won, before), np.abs(chances[1] - chances[0])
+
+
+@pytest.mark.parametrize("told", ["model", "no model"])
+def test_a_scribble_makes_what_scikit_images_walker_makes_in_mm_and_with_the_prior(told: str) -> None:
+    """Slices of 5 mm, a border along x; the mask lacks a part, and in another one somebody drew against the model."""
+    z, x = np.ogrid[: SHEET[0], : SHEET[2]]
+    profile = np.where((x[0] >= 8) & (x[0] < 22), 100.0, 0.0) + 3.0 * np.sin(2.0 * x[0])
+    truth = (x >= 8) & (x < 22) & (z >= 2) & (z < 10)
+    before = (truth & ((x < 12) | (z > 8))).astype(np.uint8)
+    before[0, 25:] = 1  # against the model
+    scribble = np.zeros_like(before)
+    scribble[5, 13:20] = 1
+    chance = np.where(truth, 0.9, 0.05)
+    chance[truth & (before == 0)] = 0.48 - 0.03 * np.abs(z + 0 * x - 5)[truth & (before == 0)]
+    model = np.stack([1 - chance, chance])
+    mask_says = np.stack([np.where(before == c, TRUST, 1 - TRUST) for c in (0, 1)])
+    prior = np.where((chance > 0.5) == before, model, mask_says) if told == "model" else mask_says
+    wanted, clear = refined_by_scikit_image(profile, before, scribble, MM, prior)
+
+    mask = Mask(before[:, None], MM)
+    thought = Thought((0, 1), np.moveaxis(model, 0, -1)[:, None].astype(np.float32)) if told == "model" else None
+    scan = np.broadcast_to(profile, SHEET)
+    how = Refining(margin_mm=100.0, trust=TRUST, walk=Walk(BETA, GAMMA, 1e-6))
+    made = done(mask, refine(mask, scan, scribble[:, None], how, thought))[:, 0]
+    decided = clear > 1e-3
+    assert decided.mean() > 0.99
+    np.testing.assert_array_equal(made[decided], wanted[decided])
+    assert np.count_nonzero(made != before) > 30 and (made[0] == before[0]).all()
+    # the case tells: without millimetres, without a prior, or without what the model says it would look otherwise
+    others = [((1.0, 1.0, 1.0), prior), (MM, np.full_like(prior, 0.5))]
+    for spacing, said in [*others, (MM, mask_says)] if told == "model" else others:
+        other, _ = refined_by_scikit_image(profile, before, scribble, spacing, said)
+        assert np.count_nonzero(other != wanted) > 10
 
 
 def test_only_changes_that_a_scribble_touches_are_made() -> None:

@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import Label, LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.errors import InputError, SaveError
-from napari_medcnn.io.coco import run_lengths
+from napari_medcnn.io.coco import coco_of
 from napari_medcnn.io.read import inspect, read, read_labels
 from napari_medcnn.io.save import save_labels
 
@@ -45,12 +49,16 @@ def write(path: Path, annotations: list[Any], **more: Any) -> Path:
 def test_numbers_by_hand(tmp_path: Path) -> None:
     save_labels(picture(IDS), tmp_path / "m.json")
     data = json.loads((tmp_path / "m.json").read_text())
-    ring, disc = data["annotations"]
+    ring, disc, other = data["annotations"]
     assert (ring["category_id"], ring["area"], ring["bbox"]) == (1, 8, [1, 0, 3, 3])
     # columns of 4: column 1 has three, column 2 one, a hole, one, column 3 three
     assert ring["segmentation"] == {"size": [4, 6], "counts": [4, 3, 1, 1, 1, 1, 1, 3, 9]}
-    assert (disc["area"], disc["bbox"]) == (3, [2, 1, 4, 2])
-    assert disc["segmentation"]["counts"] == [9, 1, 11, 2, 1]
+    # the two pieces of the disc: in the middle of the ring, and at the right edge
+    assert (other["area"], other["bbox"]) == (2, [5, 1, 1, 2])
+    assert other["segmentation"]["counts"] == [21, 2, 1]
+    assert (disc["area"], disc["bbox"]) == (1, [2, 1, 1, 1])
+    assert disc["segmentation"]["counts"] == [9, 1, 14]
+    assert [(a["id"], a["category_id"], a["iscrowd"]) for a in data["annotations"]] == [(1, 1, 0), (2, 4, 0), (3, 4, 0)]
     assert [c["id"] for c in data["categories"]] == [1, 4, 9]
     assert "painted last stays" in data["info"]["overlaps"]
     assert data["images"] == [{"id": 1, "width": 6, "height": 4, "file_name": "m"}]
@@ -70,9 +78,53 @@ def test_it_comes_back_with_names_colours_and_codes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_labels(tmp_path / "m.json").array, mask.array)
 
 
-@pytest.mark.parametrize(("flat", "counts"), [([0, 0], [2]), ([1, 1], [0, 2]), ([1, 0], [0, 1, 1]), ([0, 1], [1, 1])])
+@pytest.mark.parametrize(("flat", "counts"), [([1, 1], [0, 2]), ([1, 0], [0, 1, 1]), ([0, 1], [1, 1])])
 def test_run_lengths_begin_outside(flat: list[int], counts: list[int]) -> None:
-    assert run_lengths(np.array(flat)[:, None]) == counts
+    (one,) = coco_of(picture(np.array(flat, np.uint8)[:, None]), "a")["annotations"]
+    assert one["segmentation"]["counts"] == counts
+    assert coco_of(picture(np.zeros((3, 2), np.uint8)), "a")["annotations"] == []
+
+
+def unrolled(counts: list[int], shape: tuple[int, int]) -> np.ndarray:
+    """Return the region of run lengths as the format states them, pixel after pixel."""
+    flat: list[bool] = []
+    for number, count in enumerate(counts):
+        flat += [number % 2 == 1] * count
+    return np.array(flat).reshape(shape[::-1]).T
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.sampled_from([0, 1, 4])))
+def test_each_piece_is_an_annotation_of_its_own(ids: np.ndarray) -> None:
+    """Against scipy's pieces one by one; diagonal neighbours hang together, and nothing is said twice or left out."""
+    theirs = []
+    for label in (1, 4):
+        numbers, count = ndimage.label(ids == label, np.ones((3, 3)))
+        theirs += [(label, numbers == k) for k in range(1, count + 1)]
+    ours = coco_of(picture(ids), "a")["annotations"]
+    assert [a["category_id"] for a in ours] == [label for label, _ in theirs]
+    for said, (_, inside) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(unrolled(said["segmentation"]["counts"], ids.shape), inside)
+        lines, columns = np.nonzero(inside)
+        x, y, width, height = said["bbox"]
+        assert (x, y, x + width - 1, y + height - 1) == (columns.min(), lines.min(), columns.max(), lines.max())
+        assert said["area"] == inside.sum() and said["segmentation"]["counts"][-1] > 0
+
+
+def test_a_picture_of_noise_comes_back(tmp_path: Path) -> None:
+    """About 100 000 pieces; one look at the whole picture for each would take hours."""
+    ids = np.random.default_rng(1).choice([0, 1, 4], (900, 900), p=[0.8, 0.1, 0.1]).astype(np.uint8)
+    pieces = sum(ndimage.label(ids == label, np.ones((3, 3)))[1] for label in (1, 4))
+    save_labels(picture(ids), tmp_path / "m.json")
+    data = json.loads((tmp_path / "m.json").read_text())
+    assert len(data["annotations"]) == pieces > 100_000
+    np.testing.assert_array_equal(read_labels(tmp_path / "m.json").array[0], ids)
+
+
+def test_finished_classes_stay_finished(tmp_path: Path) -> None:
+    labels = LabelSet((Label(1, "vessel", (10, 20, 30), finished=True), Label(4, "disc", (1, 2, 3))))
+    save_labels(picture(np.where(IDS == 9, 0, IDS), labels), tmp_path / "m.json")
+    assert read_labels(tmp_path / "m.json").labels == labels
+    assert [c.get("finished") for c in json.loads((tmp_path / "m.json").read_text())["categories"]] == [True, None]
 
 
 def test_compressed_runs_and_polygons_of_others(tmp_path: Path) -> None:
@@ -93,6 +145,14 @@ def test_overlaps_and_a_class_0_are_told(tmp_path: Path) -> None:
     assert mask.array[0].T.ravel().tolist() == [1] * 4 + [6] * 8 + [0] * 12
     assert any(note.startswith("4 pixels had several classes") for note in mask.notes)
     assert any("one higher" in note for note in mask.notes)
+
+
+def test_a_pixel_in_two_rings_of_an_annotation_overlaps_once(tmp_path: Path) -> None:
+    one = {"category_id": 1, "segmentation": [[4, 1, 6, 1, 6, 3, 4, 3]]}
+    ring = [4, 0, 6, 0, 6, 2, 4, 2]
+    mask = read(write(tmp_path / "m.json", [one, {"category_id": 2, "segmentation": [ring, ring]}]))
+    assert mask.array[0, :, 4:].tolist() == [[2, 2], [2, 2], [1, 1], [0, 0]]
+    assert any(note.startswith("2 pixels had several classes") for note in mask.notes)
 
 
 def test_several_pictures_are_items_of_their_own(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ def menu_of(desk, row: int):
     return desk.dock.correcting.classes.menu
 
 
+def changed(bench) -> None:
+    """Wait until a merge or a deletion, which looks through the mask in a thread, is done."""
+    bench.until(lambda: not bench.dock.tasks.names())
+
+
 def take(menu, *words: str) -> None:
     """Choose an entry of a menu, or of a menu in it, with the arrow keys and Enter."""
     for depth, word in enumerate(words):
@@ -127,7 +132,7 @@ def test_colours_of_the_palette_or_free_go_into_the_file(bench, tmp_path: Path) 
     three_classes(bench)
     menu = menu_of(bench, 1)
     assert [a.text() for a in menu.actions() if a.text()] == [
-        "lesion", "Rename", "Colour", "Merge into", "Pieces...", "Delete...",
+        "lesion", "Rename", "Colour", "Finished", "Merge into", "Pieces...", "Delete...",
     ]  # fmt: skip
     take(menu, "Colour", "Vermilion")
     assert dock.session.labels.by_id(2).colour == OKABE_ITO[5] == (213, 94, 0)
@@ -155,6 +160,7 @@ def test_merging_moves_voxels_and_class_in_one_step_and_locks_hold(bench) -> Non
     dock.session.choose_class(2)
     bench.click(dock.correct.change_class)
     take(dock.correcting.classes.menu, "Merge into", "vessel")
+    changed(bench)
     merged = np.where(before == 2, 3, before)
     np.testing.assert_array_equal(dock.layers.mask.data, merged)
     assert names(bench) == ("Class 1", "vessel") and dock.layers.mask.selected_label == 3
@@ -166,8 +172,11 @@ def test_merging_moves_voxels_and_class_in_one_step_and_locks_hold(bench) -> Non
     dock.session.lock_classes(frozenset({3}))
     steps = len(dock.strokes.history.names)
     take(menu_of(bench, 1), "Merge into", "vessel (locked)")
+    changed(bench)
     assert dock.message.text() == "vessel is locked; unlock it in the class table to change it."
+    dock.say("")
     take(menu_of(bench, 2), "Delete...")
+    changed(bench)
     assert "vessel is locked" in dock.message.text()
     np.testing.assert_array_equal(dock.layers.mask.data, before)
     assert len(dock.strokes.history.names) == steps and names(bench) == ("Class 1", "lesion", "vessel")
@@ -185,13 +194,16 @@ def test_deleting_names_the_volume_and_asks(bench) -> None:
     np.testing.assert_array_equal(dock.layers.mask.data, before)
     answers.yes = True
     take(menu_of(bench, 1), "Delete...")
+    changed(bench)
     np.testing.assert_array_equal(dock.layers.mask.data, np.where(before == 2, 0, before))
     assert names(bench) == ("Class 1", "vessel")
     asked = len(answers.asked)
     put(bench, np.s_[5:7, 10:20, 10:20], 0)
     take(menu_of(bench, 0), "Delete...")  # an empty one goes unasked
+    changed(bench)
     assert names(bench) == ("vessel",) and len(answers.asked) == asked
     take(menu_of(bench, 0), "Delete...")
+    changed(bench)
     assert "only class" in dock.message.text() and names(bench) == ("vessel",)
     for _ in range(3):
         bench.key(Qt.Key.Key_Z, CTRL)
@@ -222,23 +234,3 @@ def test_c_finds_one_of_many_classes_by_name(bench) -> None:
     QTest.keyClick(dock.correcting.classes.finder.search, Qt.Key.Key_Escape)
     bench.until(lambda: dock.correcting.classes.finder is None)
     assert dock.layers.mask.selected_label == 11
-
-
-def test_pieces_are_listed_and_a_click_goes_there(bench) -> None:
-    dock = bench.dock
-    put(bench, np.s_[5:7, 10:20, 10:20], 1)
-    put(bench, np.s_[30:31, 50:55, 60:62], 1)
-    take(menu_of(bench, 0), "Pieces...")
-    pieces = dock.correcting.classes.pieces
-    bench.until(lambda: pieces.table.rowCount() == 2)
-    texts = [[pieces.table.item(row, at).text() for at in (0, 1)] for row in range(2)]
-    assert texts == [["1", f"{200 * VOXEL_ML:.3g} ml"], ["2", f"{10 * VOXEL_ML:.3g} ml"]]
-    at = pieces.table.visualItemRect(pieces.table.item(1, 0)).center()
-    QTest.mouseClick(pieces.table.viewport(), LEFT, pos=at)
-    assert bench.viewer.dims.current_step[0] == 30
-    put(bench, np.s_[30:31, 50:55, 60:62], 0)
-    assert "has changed" in pieces.words.text()
-    bench.click(pieces.again)
-    bench.until(lambda: pieces.table.rowCount() == 1)
-    dock.session.close_mask(keep=False)
-    assert dock.correcting.classes.pieces is None

@@ -10,6 +10,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
+from napari_medcnn.widgets.parts import Text
+
 pytestmark = pytest.mark.gui
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 RIGHT, MIDDLE = Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
@@ -184,8 +186,16 @@ def test_strokes_of_a_killed_session_come_back(bench, make_desk) -> None:
     np.testing.assert_array_equal(other.dock.layers.mask.data, expected)
     assert other.dock.header.saved.text() == "not saved"
     assert other.dock.session.scan is not None
+    assert "· AI" in other.dock.header.state.whole  # not "Making the example" for ever
+    other.dock.session.let_recovered_go()  # as after saving: what was recovered is in the file
+    assert not copy.exists()
     other.dock.strokes.unsaved = 0
-    copy.unlink(missing_ok=True)
+    other.dock.session.close_scan()
+
+    def offered() -> bool:
+        return any(w.text().startswith("CT phantom: 3 strokes") for w in other.dock.start.findChildren(Text))
+
+    other.until(lambda: not offered())  # what is saved is not offered again
 
 
 def test_closing_asks_and_keeps(bench) -> None:

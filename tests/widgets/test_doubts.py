@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from scipy import ndimage
 
+from napari_medcnn.widgets import doubts
 from napari_medcnn.widgets.doubts import DIFFERING
 
 pytestmark = pytest.mark.gui
@@ -126,3 +128,24 @@ def test_spots_changed_by_hand_are_where_the_mask_is_not_the_models(bench) -> No
     np.testing.assert_array_equal(dock.doubts.spots[0].voxels, np.flatnonzero(mask.data != model))
     bench.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert press(bench, Qt.Key.Key_N) == "The mask is what the model drew; there is no difference to look at."
+
+
+def test_looking_can_be_cancelled_from_the_header_and_begun_again(bench, monkeypatch) -> None:
+    give_doubt(bench, *CUBES)
+    header, going, go = bench.dock.header, threading.Event(), threading.Event()
+
+    def slow(*given, real=doubts.undecided):
+        going.set()
+        assert go.wait(60)
+        given[-1](0, 1)  # as it tells how far it is
+        return real(*given)
+
+    monkeypatch.setattr(doubts, "undecided", slow)
+    bench.key(Qt.Key.Key_N)
+    bench.until(lambda: going.is_set() and header.cancel.isVisible())
+    bench.click(header.cancel)
+    go.set()
+    bench.until(lambda: not bench.dock.tasks.names())
+    assert said(bench) == f"{doubts.LOOKING} was cancelled; N looks again." and not header.cancel.isVisible()
+    assert bench.dock.doubts.spots == ()
+    assert press(bench, Qt.Key.Key_N).startswith("Doubtful spot 1 of 3")

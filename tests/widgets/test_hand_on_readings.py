@@ -69,7 +69,7 @@ def test_everything_comes_back(desk, tmp_path: Path) -> None:
     dock = desk.dock
     desk.empty_mask()
     dock.layers.mask.data[4, 5:9, 5:9] = 1
-    dock.session.save_mask(tmp_path / "study" / "mask.nii.gz")
+    dock.session.saving.save(tmp_path / "study" / "mask.nii.gz")
     desk.until(lambda: dock.session.saved_words == "saved")
     dock.tabs.setCurrentIndex(0)
     dock.views.show_four()
@@ -168,7 +168,7 @@ def test_the_mask_of_a_scan_that_failed_is_never_laid_over_the_next(desk, tmp_pa
     opened(desk, path)
     desk.empty_mask()
     dock.layers.mask.data[4, 5:9, 5:9] = 1
-    dock.session.save_mask(tmp_path / "study" / "mask.nii.gz")
+    dock.session.saving.save(tmp_path / "study" / "mask.nii.gz")
     desk.until(lambda: dock.session.saved_words == "saved")
     put_aside(desk)
     closed(desk)

@@ -258,6 +258,11 @@ def test_f1_shows_the_table(desk) -> None:
     desk.key(Qt.Key.Key_F1)
     (window,) = desk.dock.findChildren(KeysWindow)
     assert window.isVisible()
+    assert not window.nothing.isVisible()
+    QTest.keyClicks(window.search, "xylophone")
+    assert window.nothing.isVisible() and window.nothing.text() == "No key has such words."
+    window.search.clear()
+    assert not window.nothing.isVisible()
     window.close()
     desk.idle(0.05)
     shown = {does: key for key, does in lines_of()}

@@ -1,18 +1,30 @@
-"""Faults 40 and 41 in the window: a mask that somebody else has open, or has changed, is not written over unasked."""
+"""Faults 35, 40 and 41 in the window: a mask that cannot be saved where it lies, or that somebody else has or changed.
+
+The first is told at opening; the others are not written over unasked.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_medcnn.annotation import mask_lock
 from napari_medcnn.annotation.mask_lock import MaskLock, lock_path
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.volume import LabelMap
 from napari_medcnn.io.read import read_labels
 from napari_medcnn.io.samples import phantom
 from napari_medcnn.io.save import save_labels
+from napari_medcnn.widgets.mask_file import NO_SAVING, MaskFile
 
 pytestmark = pytest.mark.gui
 
@@ -84,3 +96,52 @@ def test_row_41_a_mask_changed_by_another_program_is_not_written_over_unasked(de
     saved(desk, path, yes=True)
     assert desk.dock.header.saved.text() == "saved" and path.read_bytes() != other
     assert not (read_labels(path).array == 2).any()
+
+
+def refused(*_: Any, **_named: Any) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_row_35_a_mask_in_a_read_only_folder_says_so_at_opening_and_is_saved_elsewhere(desk, tmp_path, monkeypatch):
+    """Root may write anywhere and Windows has no such folders, so the answers of the system are replaced."""
+    path = mask_file(tmp_path)
+    old, access = path.read_bytes(), os.access
+    monkeypatch.setattr(mask_lock, "open", refused, raising=False)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    monkeypatch.setattr(os, "access", lambda where, *a, **k: Path(where) != tmp_path and access(where, *a, **k))
+    opened(desk, path)
+    assert NO_SAVING.format("mask.nii.gz") in desk.dock.message.text()
+    corrected(desk)  # nothing is stopped
+    assert desk.dock.strokes.unsaved == 1
+    saved(desk, path, yes=True)
+    assert "read-only" in desk.dock.message.text() and path.read_bytes() == old
+    assert desk.dock.header.saved.text() == "not saved" and desk.dock.strokes.unsaved == 1
+    (tmp_path / "elsewhere").mkdir()
+    saved(desk, tmp_path / "elsewhere" / "mine.nii.gz", yes=True)
+    assert desk.dock.header.saved.text() == "saved"
+
+
+def test_a_folder_that_takes_files_is_not_spoken_of(tmp_path, monkeypatch):
+    file = MaskFile.opened(mask_file(tmp_path), None)
+    assert file.note == "" and file.lock is not None and file.lock.kept
+    file.release()
+    monkeypatch.setattr(mask_lock, "open", refused, raising=False)  # a name too long for a lock beside it
+    assert MaskFile.opened(mask_file(tmp_path), None).note == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a read-only disk needs root")
+def test_row_35_a_mask_on_a_read_only_disk_is_told_as_often_as_it_is_opened(tmp_path):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "disk").mkdir()
+    disk = str(tmp_path / "disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("a disk cannot be mounted here")
+    try:
+        path = Path(shutil.copy(mask_file(tmp_path / "from"), disk))
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        first = MaskFile.opened(path, None)
+        again = MaskFile.opened(path, first)
+        assert first.note == again.note == NO_SAVING.format("mask.nii.gz")
+        first.release()
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -136,3 +136,17 @@ def test_scans_are_smooth_for_reading_and_voxels_for_correcting(four) -> None:
     assert {str(layer.interpolation2d) for layer in everywhere} == {"nearest"}
     four.key(KEYS.Key_T)
     assert {str(layer.interpolation2d) for layer in everywhere} == {"linear"}
+
+
+def test_a_further_view_does_not_work_out_what_nobody_reads_with_every_move_of_the_mouse(desk) -> None:
+    """Napari would copy the list of layers for its status line, which only its own window has."""
+    desk.open("phantom")
+    for pane in desk.four()[1:]:
+        pane.viewer.mouse_over_canvas = True  # as when the mouse came in
+        pane.viewer.status = "untouched"
+        x, y = desk.centre(pane)
+        place = pane.viewer.cursor.position
+        desk.move((x - 20, y - 10), pane=pane)
+        desk.move((x + 20, y + 10), pane=pane)
+        desk.until(lambda pane=pane, place=place: pane.viewer.cursor.position != place)
+        assert pane.viewer.status == "untouched", pane.name

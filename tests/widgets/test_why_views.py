@@ -133,7 +133,7 @@ def test_copying_waits_for_the_mask_that_was_clicked_and_says_so(desk, scan_file
     why.at((3, 5, 4))
     answered(desk)
     assert not why.panel.command.isEnabled() and "save the mask first" in why.panel.command.toolTip()
-    desk.dock.session.save_mask(tmp_path / "mask.nii.gz")
+    desk.dock.session.saving.save(tmp_path / "mask.nii.gz")
     desk.until(lambda: not desk.dock.tasks.names())
     desk.idle(0.05)
     assert why.panel.command.isEnabled() and why.panel.python.isEnabled()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from napari_medcnn.annotation.edits import Edit
 from napari_medcnn.annotation.tools.mask import Mask, box_of
 from napari_medcnn.core.geometry import Array
-from napari_medcnn.core.labels import Colour, Label, LabelSet, default_colour
+from napari_medcnn.core.labels import SHADES, Colour, Label, LabelSet, default_colour
 from napari_medcnn.errors import InputError
 
 _BYTES_OF_A_CLASS = 400  # of its Python objects, rounded up; its name is counted by itself
@@ -55,6 +55,15 @@ class ClassStep:
     edit: Edit | None = None
 
 
+def free_colour(labels: LabelSet, label_id: int) -> Colour:
+    """Return a colour for a new class that no other has: that of its id, else the first free one of the palette.
+
+    Where all are taken it is that of its id.
+    """
+    taken, own = {label.colour for label in labels}, default_colour(label_id)
+    return next((c for c in (own, *map(default_colour, range(1, SHADES + 1))) if c not in taken), own)
+
+
 def free_ids(labels: LabelSet, most: int = 65535) -> tuple[int, ...]:
     """Return the ids from 1 to `most` that no class has, rising; empty where all are taken."""
     taken = set(labels.ids)
@@ -72,7 +81,7 @@ def add(labels: LabelSet, name: str, most: int = 65535) -> ClassStep:
     free = free_ids(labels, most)
     if not free:
         raise InputError(f"This mask holds at most {most} classes.")
-    return ClassStep(f"Class added: {name}", labels.with_label(Label(free[0], name, default_colour(free[0]))))
+    return ClassStep(f"Class added: {name}", labels.with_label(Label(free[0], name, free_colour(labels, free[0]))))
 
 
 def rename(labels: LabelSet, label_id: int, name: str) -> ClassStep:
@@ -85,6 +94,13 @@ def recolour(labels: LabelSet, label_id: int, colour: Colour) -> ClassStep:
     """Give a class another colour (0 to 255, three numbers)."""
     old = labels.by_id(label_id)
     return ClassStep(f"Class recoloured: {old.name}", labels.with_label(replace(old, colour=colour)))
+
+
+def finish(labels: LabelSet, label_id: int, finished: bool) -> ClassStep:
+    """Say that nothing is left to draw of a class, or that something is."""
+    old = labels.by_id(label_id)
+    name = f"Class finished: {old.name}" if finished else f"Class not finished: {old.name}"
+    return ClassStep(name, labels.with_label(replace(old, finished=finished)))
 
 
 def delete(labels: LabelSet, mask: Mask, label_id: int) -> ClassStep:

@@ -220,8 +220,12 @@ class History:
             The step, for the journal; None if nothing changed (nothing is kept and redo stays possible).
         """
         step = Step.of(name, box, before, after, view, classes)
-        if step is None:
-            return None
+        if step is not None:
+            self.keep(step)
+        return step
+
+    def keep(self, step: Step) -> None:
+        """Keep a step that was already made; what was undone can no longer be redone."""
         self._bytes -= sum(old.nbytes for old in self._undone)
         self._undone.clear()
         self._done.append(step)
@@ -229,7 +233,6 @@ class History:
         while self._bytes > self._cap:
             self._bytes -= self._done.popleft().nbytes
             self.dropped += 1
-        return step
 
     def record_change(
         self,

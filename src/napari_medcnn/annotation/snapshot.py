@@ -45,6 +45,14 @@ class Snapshot:
         """Take over what stands in a box now."""
         self._owned(slice(*box[0].indices(len(self._copied))))[tuple(box)] = values
 
+    def widen(self, dtype: np.dtype | str) -> None:
+        """Hold ids of a wider type from now on; the voxels stay as they are."""
+        self.dtype = np.dtype(dtype)
+        if self._own is not None:
+            self._own = self._own.astype(self.dtype)
+            if self._copied.all():
+                self._pristine = self._own
+
     def _owned(self, planes: slice) -> Array:
         """Return our own voxels, of which those of `planes` are there."""
         if self._own is None:

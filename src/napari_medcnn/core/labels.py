@@ -20,11 +20,16 @@ OKABE_ITO: tuple[Colour, ...] = (
     (204, 121, 167),
 )
 
+_DARKER = 4
+#: Colours that `default_colour` gives before it begins again.
+SHADES = len(OKABE_ITO) * _DARKER
+_KEYS = frozenset({"id", "name", "colour", "code", "finished"})
+
 
 def default_colour(label_id: int) -> Colour:
     """Return the palette colour of a class id; ids beyond the palette get darker repeats."""
     base = OKABE_ITO[(label_id - 1) % len(OKABE_ITO)]
-    shade = 0.75 ** ((label_id - 1) // len(OKABE_ITO) % 4)
+    shade = 0.75 ** ((label_id - 1) // len(OKABE_ITO) % _DARKER)
     return (round(base[0] * shade), round(base[1] * shade), round(base[2] * shade))
 
 
@@ -32,13 +37,15 @@ def default_colour(label_id: int) -> Colour:
 class Label:
     """One class: its id in the mask (1 and up; 0 is background), name, colour (0..255) and optional code.
 
-    `code` is a coded concept as ``scheme:value`` (for instance ``SCT:10200004``), None if unknown.
+    `code` is a coded concept as ``scheme:value`` (for instance ``SCT:10200004``), None if unknown. `finished` if a
+    person said that nothing is left to draw of it.
     """
 
     id: int
     name: str
     colour: Colour
     code: str | None = None
+    finished: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, int) or isinstance(self.id, bool) or not 1 <= self.id <= 65535:
@@ -47,6 +54,8 @@ class Label:
             raise InputError(f"label name: expected 1 to 200 printable characters, got {self.name[:60]!r}")
         if len(self.colour) != 3 or any(not 0 <= int(c) <= 255 for c in self.colour):
             raise InputError(f"label colour: expected three numbers from 0 to 255, got {self.colour!r}")
+        if not isinstance(self.finished, bool):
+            raise InputError(f"label finished: expected true or false, got {self.finished!r}")
         object.__setattr__(self, "colour", tuple(int(c) for c in self.colour))
 
 
@@ -93,6 +102,11 @@ class LabelSet:
         """Names in order of id."""
         return tuple(label.name for label in self.labels)
 
+    @property
+    def finished(self) -> frozenset[int]:
+        """Ids of the classes that a person marked as finished."""
+        return frozenset(label.id for label in self.labels if label.finished)
+
     def by_id(self, label_id: int) -> Label:
         """Return the class of an id.
 
@@ -120,6 +134,10 @@ class LabelSet:
         """Return a set without that id."""
         return LabelSet(tuple(x for x in self.labels if x.id != label_id))
 
+    def unfinished(self) -> LabelSet:
+        """Return a set with the same classes, none of them finished: for a mask that begins empty."""
+        return LabelSet(tuple(replace(x, finished=False) for x in self.labels))
+
     def covering(self, ids: list[int] | tuple[int, ...]) -> LabelSet:
         """Return a set in which every id but 0 has a name; names already here are kept."""
         extra = tuple(x for x in LabelSet.for_ids(ids) if x.id not in self)
@@ -134,8 +152,11 @@ class LabelSet:
         return "uint8" if not self.labels or self.labels[-1].id <= 255 else "uint16"
 
     def to_json(self) -> list[dict[str, object]]:
-        """Return plain JSON types."""
-        return [{"id": x.id, "name": x.name, "colour": list(x.colour), "code": x.code} for x in self.labels]
+        """Return plain JSON types; only finished classes say whether they are, so that older readers take the rest."""
+        plain: list[dict[str, object]] = [
+            {"id": x.id, "name": x.name, "colour": list(x.colour), "code": x.code} for x in self.labels
+        ]
+        return [{**item, "finished": True} if x.finished else item for item, x in zip(plain, self.labels, strict=True)]
 
     @classmethod
     def from_json(cls, items: object) -> LabelSet:
@@ -150,8 +171,11 @@ class LabelSet:
             raise InputError(f"labels: expected a list of classes, got {type(items).__name__}")
         labels = []
         for item in items:
-            if not isinstance(item, dict) or not {"id", "name"} <= set(item) <= {"id", "name", "colour", "code"}:
-                raise InputError(f"labels: expected id, name, colour, code in each class, got {str(item)[:80]}")
+            if not isinstance(item, dict) or not {"id", "name"} <= set(item) <= _KEYS:
+                raise InputError(
+                    f"labels: expected id, name, colour, code, finished in each class, got {str(item)[:80]}"
+                )
             colour = item.get("colour") or default_colour(int(item["id"]))
-            labels.append(Label(item["id"], str(item["name"]), tuple(colour), item.get("code")))
+            finished = item.get("finished", False)
+            labels.append(Label(item["id"], str(item["name"]), tuple(colour), item.get("code"), finished))
         return cls(tuple(labels))

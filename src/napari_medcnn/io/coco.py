@@ -1,4 +1,7 @@
-"""Masks of pictures as COCO-style JSON (cocodataset.org, "Data format"): one annotation for each class.
+"""Masks of pictures as COCO-style JSON (cocodataset.org, "Data format"): one annotation for each piece of a class.
+
+Programs that read the format take an annotation for one object, so every piece that hangs together, through edges and
+corners, is one. What is read back is the mask: pieces of a class that touch are one again.
 
 Regions are written as run lengths, never as polygons: a polygon has no holes and ends between pixels, run lengths are
 the mask itself.  ``counts`` are pixels outside, inside, outside, ... going down the columns, from the first pixel on.
@@ -9,10 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 from skimage.draw import polygon
 
 from napari_medcnn.core.consent import Report
@@ -26,6 +31,7 @@ from napari_medcnn.io.payload import check_memory
 OVERLAPS = "Every pixel has one class: where classes met, the one painted last stays; no two annotations overlap."
 #: A parsed file takes about so many times its size.
 _EXPANDS = 10
+_THROUGH_CORNERS = ((1, 1, 1), (1, 1, 1), (1, 1, 1))
 
 
 def coco_of(mask: LabelMap, name: str) -> dict[str, Any]:
@@ -40,45 +46,68 @@ def coco_of(mask: LabelMap, name: str) -> dict[str, Any]:
 
     Returns
     -------
-    ``area`` in pixels; ``bbox`` as x, y, width, height of the pixels, so that one pixel is 1 by 1.
+    ``area`` in pixels; ``bbox`` as x, y, width, height of the pixels, so that one pixel is 1 by 1. Annotations come
+    class by class, and the pieces of a class line by line as their first pixels do.
     """
     ids = np.asarray(mask.array[0])
     height, width = ids.shape
     annotations: list[dict[str, Any]] = []
     for label in mask.labels:
-        inside = ids == label.id
-        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-        if not len(rows):
+        numbers, count = ndimage.label(ids == label.id, structure=_THROUGH_CORNERS)
+        if not count:
             continue
-        x, y = int(columns[0]), int(rows[0])
-        annotations.append(
-            {
-                "id": len(annotations) + 1,
-                "image_id": 1,
-                "category_id": label.id,
-                "iscrowd": 0,
-                "area": int(np.count_nonzero(inside)),
-                "bbox": [x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1],
-                "segmentation": {"size": [height, width], "counts": run_lengths(inside)},
-            }
-        )
+        areas = np.bincount(numbers.ravel())
+        found = zip(ndimage.find_objects(numbers), _counts_of(numbers, count), areas[1:].tolist(), strict=True)
+        for (lines, columns), counts, area in found:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": 1,
+                    "category_id": label.id,
+                    "iscrowd": 0,
+                    "area": area,
+                    "bbox": [columns.start, lines.start, columns.stop - columns.start, lines.stop - lines.start],
+                    "segmentation": {"size": [height, width], "counts": counts},
+                }
+            )
     return {
         "images": [{"id": 1, "width": width, "height": height, "file_name": name}],
         "info": {"description": "A mask saved by napari-medcnn. Research use only.", "overlaps": OVERLAPS},
         "licenses": [],
-        "categories": [
-            {"id": x.id, "name": x.name, "supercategory": "", "color": list(x.colour), "code": x.code}
-            for x in mask.labels
-        ],
+        "categories": [_category(label) for label in mask.labels],
         "annotations": annotations,
     }
 
 
-def run_lengths(inside: Array) -> list[int]:
-    """Return the counts of a bool picture (y, x), going down its columns; the first counts pixels outside."""
-    flat = np.concatenate([[False], np.asarray(inside, bool).ravel(order="F")])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    return [int(n) for n in np.diff(np.concatenate([[0], edges, [inside.size]]))] if inside.size else []
+def _category(label: Label) -> dict[str, Any]:
+    """Return a class; keys beyond the first three are ours, and only a finished class says whether it is."""
+    more = {"finished": True} if label.finished else {}
+    colour = list(label.colour)
+    return {"id": label.id, "name": label.name, "supercategory": "", "color": colour, "code": label.code, **more}
+
+
+def _counts_of(numbers: Array, count: int) -> list[list[int]]:
+    """Return the run lengths of every piece of a numbered picture (y, x; 0 outside), down its columns.
+
+    All at once: a picture of noise has a hundred thousand pieces, and a look at the whole for each takes hours.
+    """
+    flat = numbers.ravel(order="F")
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts, stops = np.concatenate([[0], edges]), np.concatenate([edges, [flat.size]])
+    of = flat[starts]
+    order = np.argsort(of, kind="stable")[np.count_nonzero(of == 0) :]  # by piece, each down the columns
+    turns = np.column_stack([starts[order], stops[order]]).ravel().tolist()
+    ends = (2 * np.cumsum(np.bincount(of[order], minlength=count + 1))).tolist()
+    return [_lengths(turns[a:b], flat.size) for a, b in pairwise(ends)]
+
+
+def _lengths(turns: list[int], size: int) -> list[int]:
+    """Return the lengths between 0, the places where a region begins and ends, and the size; no empty one at the end.
+
+    Where the last pixel is inside the list ends with its run, as the COCO API's own encoder has it.
+    """
+    whole = [0, *turns, size] if turns[-1] < size else [0, *turns]
+    return [b - a for a, b in pairwise(whole)]
 
 
 def inspect_coco(path: Path) -> tuple[Item, ...]:
@@ -120,9 +149,9 @@ def read_coco(path: Path, part: str | None = None) -> tuple[Volume, LabelSet]:
         raise InputError(f"{shown(path)}: it holds {len(images)} pictures; choose one of page-1 to page-{len(images)}")
     image = images[number - 1]
     height, width = _size(path, image)
-    check_memory(path, 4 * height * width)
+    check_memory(path, 12 * height * width)
     labels, new_ids = _categories(path, data)
-    ids = np.zeros((height, width), np.uint16 if labels.ids and labels.ids[-1] > 255 else np.uint8)
+    ids = np.zeros(height * width, np.uint16 if labels.ids and labels.ids[-1] > 255 else np.uint8)  # down the columns
     overlapping = 0
     for annotation in data["annotations"]:
         if not isinstance(annotation, dict) or annotation.get("image_id") != image.get("id"):
@@ -131,7 +160,8 @@ def read_coco(path: Path, part: str | None = None) -> tuple[Volume, LabelSet]:
         if category not in new_ids:
             raise InputError(f"{shown(path)}: an annotation names class {plain(category)!r}, which is not described")
         inside = _region(path, annotation.get("segmentation"), height, width)
-        overlapping += int(np.count_nonzero(inside & (ids != 0) & (ids != new_ids[category])))
+        before = ids[inside]
+        overlapping += int(np.count_nonzero((before != 0) & (before != new_ids[category])))
         ids[inside] = new_ids[category]
     notes = []
     if any(old != new for old, new in new_ids.items()):
@@ -140,7 +170,8 @@ def read_coco(path: Path, part: str | None = None) -> tuple[Volume, LabelSet]:
         notes.append(f"{overlapping} pixels had several classes; the one that comes last in the file stays.")
     report = Report((), tuple(notes))
     grid = Geometry.picture(height, width)
-    return Volume(ids[np.newaxis], grid, "zyx", stem(path), "picture", notes=report.warnings, report=report), labels
+    picture = np.ascontiguousarray(ids.reshape((height, width), order="F"))
+    return Volume(picture[np.newaxis], grid, "zyx", stem(path), "picture", notes=report.warnings, report=report), labels
 
 
 def _loaded(path: Path) -> dict[str, Any]:
@@ -183,24 +214,26 @@ def _categories(path: Path, data: Mapping[str, Any]) -> tuple[LabelSet, dict[int
         good = (
             isinstance(colour, list) and len(colour) == 3 and all(isinstance(c, int) and 0 <= c <= 255 for c in colour)
         )
-        found[number] = Label(number, name or f"Class {number}", default_colour(number), str(code) if code else None)
+        shown_as, finished = str(code) if code else None, entry.get("finished") is True
+        found[number] = Label(number, name or f"Class {number}", default_colour(number), shown_as, finished)
         if good:
             found[number] = replace(found[number], colour=(colour[0], colour[1], colour[2]))
     return LabelSet(tuple(found.values())), {e["id"]: e["id"] + shift for e in entries}
 
 
 def _region(path: Path, segmentation: Any, height: int, width: int) -> Array:
-    """Return the pixels of one annotation, bool (y, x); an annotation without a region has none."""
-    inside = np.zeros((height, width), bool)
+    """Return the pixels of one annotation as places down the columns, each once; one without a region has none."""
+    places = [np.zeros(0, np.int64)]
     try:
         if isinstance(segmentation, dict):
             return _unrolled(segmentation, height, width)
         for ring in segmentation or ():
             points = np.asarray(ring, dtype=np.float64).reshape(-1, 2) - 0.5  # a pixel's centre lies at a half
-            inside[polygon(points[:, 1], points[:, 0], (height, width))] = True
+            lines, columns = polygon(points[:, 1], points[:, 0], (height, width))
+            places.append(columns * height + lines)
     except (TypeError, ValueError, OverflowError, IndexError) as error:
         raise InputError(f"{shown(path)}: a region is damaged ({plain(error, 100)})") from error
-    return inside
+    return np.unique(np.concatenate(places))
 
 
 def _unrolled(segmentation: Mapping[str, Any], height: int, width: int) -> Array:
@@ -208,9 +241,11 @@ def _unrolled(segmentation: Mapping[str, Any], height: int, width: int) -> Array
     runs = np.asarray(_decoded(counts) if isinstance(counts, str) else counts, dtype=np.int64)
     if list(segmentation.get("size", ())) != [height, width] or runs.ndim != 1 or np.any(runs < 0):
         raise ValueError("its size is not that of the picture")
-    if int(runs.sum()) != height * width:
-        raise ValueError(f"run lengths of {int(runs.sum())} pixels, expected {height * width}")
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape((height, width), order="F")
+    ends = np.cumsum(runs)
+    if runs.sum(dtype=np.float64) != height * width:
+        raise ValueError(f"run lengths of {runs.sum(dtype=np.float64):.0f} pixels, expected {height * width}")
+    stops, lengths = ends[1::2], runs[1::2]
+    return np.arange(lengths.sum()) + np.repeat(stops - np.cumsum(lengths), lengths)
 
 
 def _decoded(text: str) -> list[int]:

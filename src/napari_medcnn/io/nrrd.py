@@ -15,6 +15,7 @@ from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import Label, LabelSet, default_colour
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.errors import InputError, UnsupportedError
+from napari_medcnn.io.encode import FINISHED, STATUS
 from napari_medcnn.io.found import Item, plain, shown, stem
 from napari_medcnn.io.gridded import item_of, report_of, volume_of
 from napari_medcnn.io.nrrd_header import Header, read_header, unescaped
@@ -23,6 +24,7 @@ from napari_medcnn.io.several import counted_names, listed_files, read_several
 from napari_medcnn.io.text_numbers import read_hex, read_numbers
 
 _ENCODINGS: dict[str, Encoding] = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
+_SEGMENT_KEYS = ("Name", "ID", "Color", "LabelValue", "Layer", "Tags")
 _TEXTS = {"ascii": read_numbers, "text": read_numbers, "txt": read_numbers, "hex": read_hex}
 
 
@@ -141,7 +143,7 @@ def _labels(header: Header, item: str | None) -> LabelSet:
     names: set[str] = set()
     number = 0
     while f"Segment{number}_ID" in header.fields or f"Segment{number}_Name" in header.fields:
-        get = {k: header.fields.get(f"Segment{number}_{k}", "") for k in ("Name", "ID", "Color", "LabelValue", "Layer")}
+        get = {k: header.fields.get(f"Segment{number}_{k}", "") for k in _SEGMENT_KEYS}
         number += 1
         if header.layers > 1 and item != f"layer-{get['Layer'] or 0}":
             continue
@@ -159,5 +161,5 @@ def _labels(header: Header, item: str | None) -> LabelSet:
             else default_colour(max(value, 1))
         )
         if value >= 1 and value not in found:
-            found[value] = Label(value, name, colour)
+            found[value] = Label(value, name, colour, finished=f"{STATUS}:{FINISHED}" in str(get["Tags"]).split("|"))
     return LabelSet(tuple(found.values()))

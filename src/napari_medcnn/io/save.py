@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -159,7 +160,7 @@ def _narrow(path: Path, array: Array) -> Array:
 
 def _only_codes_differ(back: LabelMap, meant: LabelMap, suffix: str) -> bool:
     """.seg.nrrd written by others has no place for our codes; everything else must be equal."""
-    same = [(x.id, x.name, x.colour) for x in back.labels] == [(x.id, x.name, x.colour) for x in meant.labels]
+    same = [replace(x, code=None) for x in back.labels] == [replace(x, code=None) for x in meant.labels]
     return suffix == ".seg.nrrd" and same
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QPalette
-from qtpy.QtWidgets import QCheckBox, QComboBox, QProgressBar, QScrollArea, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QScrollArea, QWidget
 
 from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.results import FitItem
 from napari_medcnn.io.packages import Package
 from napari_medcnn.widgets.channel_rows import ChannelRows
 from napari_medcnn.widgets.model_card import card_of, lines_of, name_of, title_of
-from napari_medcnn.widgets.parts import GAP, Text, TextWindow, button, column, form, line, row
+from napari_medcnn.widgets.parts import GAP, Choice, Text, TextWindow, button, column, form, line, row
 from napari_medcnn.widgets.result_view import ResultView
 from napari_medcnn.widgets.run_options import RunOptions
 
@@ -59,10 +59,8 @@ class AiTab(QWidget):
         layout = column(self, margin=GAP)
         self.hint = Text("")
         layout.addWidget(self.hint)
-        self.models = QComboBox()
+        self.models = Choice()
         self.models.setAccessibleName("Model")
-        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.models.setMinimumContentsLength(12)
         self.models.currentIndexChanged.connect(lambda _i: self._choose())
         self.card_button = button("About", self._show_card, "The whole card of this model")
         self.add_button = button("Add a model...", self.add_asked.emit, "A package (zip or rdf.yaml) or a .keras file")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs import save
+from napari_medcnn.widgets.mask_saving import SAVING
 from napari_medcnn.widgets.parts import copy_text
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Asking:
             return True
         answer = self._dock.dialogs.unsaved(session.scan.name if session.scan is not None else "The mask")
         if answer == "save":
-            self._dock.correcting.save()
+            if not session.saving.save_again():
+                self._dock.correcting.save()
             return False  # the user closes again once it says saved
         return answer == "discard"
 
@@ -72,7 +74,7 @@ class Asking:
         session = self._dock.session
         session.names.add(str(path))
         request = save.SaveRequest(result, path)
-        session.tasks.start("Saving", lambda cancel: save.run(request, cancel), self._scores_saved, session.failed.emit)
+        session.tasks.start(SAVING, lambda cancel: save.run(request, cancel), self._scores_saved, session.failed.emit)
 
     def _scores_saved(self, path: Path) -> None:
         self._dock.session.note.emit(f"Saved: {path.name}")

@@ -1,4 +1,4 @@
-"""The menu of a class: rename, colour, merge into another one, its pieces, delete."""
+"""The menu of a class: rename, colour, finished or not, merge into another one, its pieces, delete."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class ClassActs:
 
     rename: Callable[[], None]
     colour: Callable[[Colour | None], None]
+    finish: Callable[[bool], None]
     merge: Callable[[int], None]
     pieces: Callable[[], None]
     delete: Callable[[], None]
@@ -42,6 +43,9 @@ def class_menu(label_id: int, labels: LabelSet, locked: frozenset[int], acts: Cl
         made.setCheckable(True)
         made.setChecked(colour == label.colour)
     _add(colours, "Another colour...", partial(acts.colour, None))
+    done = _add(menu, "Finished", partial(acts.finish, not label.finished))
+    done.setCheckable(True)
+    done.setChecked(label.finished)
     others = menu.addMenu("Merge into")
     for other in labels:
         if other.id != label_id:

@@ -10,11 +10,17 @@ from qtpy.QtCore import QObject, Signal
 from napari_medcnn.annotation import class_steps
 from napari_medcnn.annotation.class_steps import ClassChange, ClassStep
 from napari_medcnn.annotation.history import Step
+from napari_medcnn.annotation.ready_step import ReadyStep, ready_step
 from napari_medcnn.annotation.tools.mask import Mask
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import Colour, LabelSet
-from napari_medcnn.errors import InputError, MedcnnError
+from napari_medcnn.errors import Cancelled, MedcnnError
 from napari_medcnn.widgets.layers import Layers
 from napari_medcnn.widgets.strokes import Strokes
+from napari_medcnn.widgets.tasks import Tasks
+
+#: Name of the task that looks through the mask for a class to merge or delete.
+CHANGING = "Changing classes"
 
 
 class ClassState(QObject):
@@ -25,9 +31,9 @@ class ClassState(QObject):
     visibility_changed = Signal()
     note = Signal(str)
 
-    def __init__(self, layers: Layers, strokes: Strokes, parent: QObject | None = None) -> None:
+    def __init__(self, layers: Layers, strokes: Strokes, tasks: Tasks, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.layers, self.strokes = layers, strokes
+        self.layers, self.strokes, self.tasks = layers, strokes, tasks
         self.labels = LabelSet()
         self.hidden: frozenset[int] = frozenset()
         self.locked: frozenset[int] = frozenset()
@@ -62,14 +68,19 @@ class ClassState(QObject):
         """Give a class another colour."""
         self._try(lambda: class_steps.recolour(self.labels, label_id, colour))
 
+    def finish_class(self, label_id: int, finished: bool) -> None:
+        """Mark a class as finished, which locks it, or as not finished, which takes the lock off."""
+        if self._try(lambda: class_steps.finish(self.labels, label_id, finished)):
+            words = "is finished, and locked" if finished else "is not finished any more, nor locked"
+            self.note.emit(f"{self.labels.name_of(label_id)} {words}.")
+
     def delete_class(self, label_id: int) -> None:
         """Take a class away; its voxels become background."""
-        self._try(lambda: class_steps.delete(self.labels, self._mask(), label_id))
+        self._aside(lambda labels, mask: class_steps.delete(labels, mask, label_id))
 
     def merge_class(self, label_id: int, into: int) -> None:
         """Give the voxels of a class to another one, and take it away."""
-        if self._try(lambda: class_steps.merge(self.labels, self._mask(), label_id, into)):
-            self.choose_class(into)
+        self._aside(lambda labels, mask: class_steps.merge(labels, mask, label_id, into), into)
 
     # ---- no steps ------------------------------------------------------------------------------------------------
 
@@ -104,17 +115,50 @@ class ClassState(QObject):
             self.note.emit(f"{made.name}.")
         return True
 
-    def _mask(self) -> Mask:
-        array = self.strokes.array
+    def _aside(self, make: Callable[[LabelSet, Mask], ClassStep], then_paint: int | None = None) -> None:
+        """Make a change that looks through the whole mask, in a thread, or say why not; then paint a class."""
+        self.strokes.commit()
+        array, labels, locked, revision = self.strokes.array, self.labels, self.locked, self.strokes.revision
         if array is None:
-            raise InputError("There is no mask that could be changed; open it again.")
-        return Mask(array, None, self.locked)
+            self.note.emit("There is no mask that could be changed; open it again.")
+            return
+        if self.tasks.running(CHANGING) is not None:
+            self.note.emit("The classes are being changed already; wait for that, or cancel it.")
+            return
+
+        def work(cancel: Cancel) -> Events:
+            yield Progress(None, CHANGING)
+            made = make(labels, Mask(array, None, locked))
+            ready = ready_step(made, labels, array)
+            if cancel.is_set():
+                raise Cancelled(f"{CHANGING} was cancelled.")
+            yield Result((made, ready))
+
+        def show(found: tuple[ClassStep, ReadyStep | None]) -> None:
+            made, ready = found
+            self.strokes.commit()
+            if self.strokes.array is not array:
+                return  # another mask came
+            if self.strokes.revision != revision or self.locked != locked:
+                self.note.emit(f"{made.name}: the mask was changed meanwhile, so nothing was done. Ask for it again.")
+            elif ready is not None:
+                self._take(made.labels)
+                self.strokes.take(ready)
+                if then_paint is not None:
+                    self.choose_class(then_paint)
+                self.note.emit(f"{made.name}.")
+
+        task = self.tasks.start_aside(CHANGING, work, show, lambda error: self.note.emit(str(error)))
+        task.cancelled.connect(lambda: self.note.emit("Cancelled: classes and mask are as they were."))
 
     def _take(self, labels: LabelSet) -> None:
-        """Go on with these classes: what is hidden, locked or painted stays so where its class is still there."""
-        ids = frozenset(labels.ids)
+        """Go on with these classes: what is hidden, locked or painted stays so where its class is still there.
+
+        A class that this makes finished is locked, one that it makes unfinished is not any more.
+        """
+        ids, before, now = frozenset(labels.ids), self.labels.finished, labels.finished
         self.labels, self.hidden = labels, self.hidden & ids
-        self.lock_classes(self.locked & ids)
+        self.lock_classes((self.locked & ids) - (before - now) | (now - before))
         self.layers.name_classes(labels, self.hidden)
         mask = self.layers.mask
         if mask is not None and mask.selected_label and mask.selected_label not in ids and ids:

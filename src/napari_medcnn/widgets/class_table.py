@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QPoint, Qt, Signal
+from qtpy.QtCore import QPoint, QPointF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.labels import Label, LabelSet
 from napari_medcnn.widgets.result_view import swatch
 
 _NAME, _KEY, _SHOWN, _LOCKED, _AMOUNT = range(5)
 _ROWS_SHOWN = 7
+#: Square and tick, in pixels.
+_SIGNS = QSize(29, 14)
+_NAME_TIP = "Double-click renames; right-click: colour, finished, merge, pieces, delete"
 
 
 class ClassTable(QTableWidget):
@@ -30,6 +34,7 @@ class ClassTable(QTableWidget):
         self.setHorizontalHeaderLabels(["Class", "Key", "Show", "Lock", "Size"])
         self.horizontalHeaderItem(_LOCKED).setToolTip("Locked: strokes leave the voxels of this class as they are")
         self.verticalHeader().hide()
+        self.setIconSize(_SIGNS)
         header = self.horizontalHeader()
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         for index in (_KEY, _SHOWN, _LOCKED, _AMOUNT):
@@ -55,8 +60,10 @@ class ClassTable(QTableWidget):
         self._labels = labels
         self.setRowCount(len(labels))
         for index, label in enumerate(labels):
-            name = QTableWidgetItem(swatch(label), label.name)
-            name.setToolTip("Double-click renames; right-click: colour, merge, pieces, delete")
+            name = QTableWidgetItem(_sign(label, self.palette().text().color()), label.name)
+            name.setToolTip(f"{'Finished. ' if label.finished else ''}{_NAME_TIP}")
+            if label.finished:
+                name.setData(Qt.ItemDataRole.AccessibleTextRole, f"{label.name}, finished")
             key = QTableWidgetItem(self._keys.get(label.id, ""))
             n = counts.get(label.id, 0)
             much = QTableWidgetItem(words(n) if n else "none")
@@ -132,6 +139,21 @@ class ClassTable(QTableWidget):
     def _without_check(self, column: int) -> frozenset[int]:
         unchecked = Qt.CheckState.Unchecked
         return frozenset(i for r, i in enumerate(self._labels.ids) if self.item(r, column).checkState() == unchecked)
+
+
+def _sign(label: Label, ink: QColor) -> QIcon:
+    """Return the square of a class; beside it a tick where it is finished: in it, it would look like a box to tick."""
+    if not label.finished:
+        return swatch(label)
+    drawn = QPixmap(_SIGNS)
+    drawn.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(drawn)
+    painter.drawPixmap(0, 0, swatch(label).pixmap(_SIGNS.height(), _SIGNS.height()))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(ink, 2.0))
+    painter.drawPolyline(QPolygonF([QPointF(18, 7), QPointF(21.5, 11), QPointF(27, 3)]))
+    painter.end()
+    return QIcon(drawn)
 
 
 def _check(on: bool, name: str) -> QTableWidgetItem:

@@ -1,4 +1,4 @@
-"""The class table at work: choosing, naming, colours, merging, deleting, finding by name, pieces of a class."""
+"""The class table at work: choosing, naming, colours, finishing, merging, deleting, finding by name, pieces."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from typing import Any
 from qtpy.QtCore import QObject, QPoint
 from qtpy.QtWidgets import QWidget
 
+from napari_medcnn.annotation.instances import KeptInstances
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import Colour
+from napari_medcnn.io.layerdata import KEY
+from napari_medcnn.io.measures_file import save_table
 from napari_medcnn.widgets.class_finder import class_finder
 from napari_medcnn.widgets.class_menu import ClassActs, class_menu
-from napari_medcnn.widgets.class_pieces import ClassPieces
+from napari_medcnn.widgets.class_pieces import ClassPieces, file_table
 from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.search_list import SearchList
 from napari_medcnn.widgets.session import Session
+
+#: Name of the task that writes the table of pieces.
+SAVING_TABLE = "Saving the table"
 
 
 class Classing(QObject):
@@ -45,13 +52,15 @@ class Classing(QObject):
         self.finder: SearchList | None = None
         self.menu: Any = None
         self.pieces: ClassPieces | None = None
+        self._instances = KeptInstances()
         tab.class_added.connect(session.add_class)
         tab.classes.renamed.connect(session.rename_class)
         tab.classes.hidden_changed.connect(session.hide_classes)
         tab.classes.locked_changed.connect(session.lock_classes)
         tab.classes.menu_asked.connect(self.show_menu)
         tab.change_asked.connect(self._menu_of_chosen)
-        session.mask_changed.connect(self._close_pieces)
+        session.mask_changed.connect(self._on_mask)
+        session.classes_changed.connect(self._on_classes)
 
     # ---- the menu ------------------------------------------------------------------------------------------------
 
@@ -61,6 +70,7 @@ class Classing(QObject):
         acts = ClassActs(
             partial(self._tab.classes.rename, label_id),
             partial(self.recolour, label_id),
+            partial(session.finish_class, label_id),
             partial(session.merge_class, label_id),
             partial(self.show_pieces, label_id),
             partial(self.delete, label_id),
@@ -127,9 +137,41 @@ class Classing(QObject):
         self._close_pieces()
         if session.strokes.array is None:
             return
-        self.pieces = ClassPieces(session, label_id, self._much, self._tab)
+        self.pieces = ClassPieces(session, label_id, self._instances, self._much, self._tab)
         self.pieces.finished.connect(self._no_pieces)
+        self.pieces.save_asked.connect(self._save_pieces)
         self.pieces.show()
+
+    def _save_pieces(self) -> None:
+        """Ask for a file and write the table in a thread; what the disk refuses is said."""
+        session = self._session
+        found = None if self.pieces is None else self._instances.of(self.pieces.label_id)
+        if self.pieces is None or found is None or session.layers.mask is None:
+            return
+        name = session.labels.name_of(self.pieces.label_id)
+        path = self._dialogs().save_table("pieces.csv")
+        if path is None:
+            return
+        info = session.layers.mask.metadata[KEY]
+        grid, picture = info["geometry"], bool(info["picture"])
+        session.names.add(str(path))
+
+        def work(cancel: Cancel) -> Events:
+            yield Progress(None, SAVING_TABLE)
+            save_table(file_table(found, name, grid, picture), path)
+            yield Result(path)
+
+        session.tasks.start(SAVING_TABLE, work, lambda done: self._say(f"Saved: {done.name}"), session.failed.emit)
+
+    def _on_mask(self) -> None:
+        """Numbers of pieces belong to one mask; those of a mask that a model ran over go on."""
+        self._close_pieces()
+        if not self._session.strokes.revision:
+            self._instances.forget()
+        self._on_classes()
+
+    def _on_classes(self) -> None:
+        self._instances.follow(self._session.labels)
 
     def _close_pieces(self) -> None:
         if self.pieces is not None:

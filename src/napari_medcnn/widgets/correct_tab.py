@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_medcnn.widgets.class_table import ClassTable
 from napari_medcnn.widgets.layers import Tool
@@ -104,7 +104,14 @@ class CorrectTab(QWidget):
         layout.addWidget(line())
         self.save = button("Save corrected mask...", self.save_asked.emit)
         self.dataset = button("Add to dataset...", self.dataset_asked.emit, "Adds scan and mask to a dataset table")
+        self.keep_up = QCheckBox("Keep the file up to date")
+        self.keep_up.setAccessibleName("Keep the file up to date")
+        self.keep_up.setToolTip(
+            "Once you have saved the mask, changes go to the same file by themselves, two minutes after the first"
+        )
+        self.keep_up.setChecked(True)
         layout.addWidget(self.save)
+        layout.addWidget(self.keep_up)
         layout.addWidget(self.dataset)
         self.message = Text("")
         layout.addWidget(self.message)

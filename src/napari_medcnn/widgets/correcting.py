@@ -37,9 +37,10 @@ class Correcting(QObject):
         tab.redo_asked.connect(session.strokes.redo)
         tab.save_asked.connect(self.save)
         tab.dataset_asked.connect(self.add_to_dataset)
+        tab.keep_up.toggled.connect(self._keep_up)
         tab.empty_asked.connect(session.start_empty_mask)
         tab.open_asked.connect(self._open_mask)
-        session.replace_asked.connect(self._ask_to_replace)
+        session.saving.replace_asked.connect(self._ask_to_replace)
         session.mask_changed.connect(self._on_mask)
         session.scan_changed.connect(self._on_mask)
         session.classes_changed.connect(self._show_classes)
@@ -122,12 +123,15 @@ class Correcting(QObject):
         info = mask.metadata[KEY]
         path = self._dialogs.save_mask(suggestion(info), bool(info["picture"]))
         if path is not None:
-            self._session.save_mask(path)
+            self._session.saving.save(path)
+
+    def _keep_up(self, wanted: bool) -> None:
+        self._session.saving.by_itself = wanted
 
     def _ask_to_replace(self, path: Path, error: MedcnnError) -> None:
         """Somebody else has the file open or has changed it: write over it only if the user wants that."""
         if self._dialogs.sure(f"{error}.\n\nReplace it?"):
-            self._session.save_mask(path, over=True)
+            self._session.saving.save(path, over=True)
 
     def add_to_dataset(self) -> None:
         """Ask which table, and add scan and mask to it."""

@@ -118,7 +118,7 @@ class MedcnnDock(QWidget):
         self.message = Text("")
         layout = column(self, margin=GAP)
         layout.addWidget(self.header)
-        layout.addLayout(always_a_line(self.message))
+        layout.addLayout(always_a_line(self.message, 2))
         layout.addWidget(self.pages, 1)
         # napari adds a stretch below a dock that does not want all the height; it would take half of ours
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)

@@ -123,7 +123,7 @@ class Doubts(QObject):
         task = dock.tasks.start_aside(
             LOOKING, work, lambda spots: self._found(of, spots, direction), lambda error: self._say(str(error))
         )
-        task.cancelled.connect(lambda: self._say(""))
+        task.cancelled.connect(lambda: self._say(f"{LOOKING} was cancelled; {self._keys} looks again."))
 
     def mark(self) -> bool:
         """Enter: the spot that is shown is done; False where none is shown."""

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_medcnn.widgets.keymap import KEYS, Key, mouse_rows, shown
-from napari_medcnn.widgets.parts import GAP, button, column, copy_text, row
+from napari_medcnn.widgets.parts import GAP, Text, button, column, copy_text, row
 
 #: (key, what it does); ("", name) is a heading.
 Line = tuple[str, str]
@@ -84,6 +84,8 @@ class KeysWindow(QDialog):
         layout.addWidget(self.search)
         self.table = _table()
         layout.addWidget(self.table)
+        self.nothing = Text("No key has such words.")
+        layout.addWidget(self.nothing)
         self.change = button("Change...", change, "Other keys, other sets of keys, the wheel")
         self.copy = button("Copy as text", self._copy, "To paste it into a document and print it")
         self.shut = button("Close", self.close)
@@ -114,7 +116,7 @@ class KeysWindow(QDialog):
     def _filter(self, text: str) -> None:
         """Show the lines that hold every word, each under its heading."""
         words = text.casefold().split()
-        heading, shown_below = 0, False
+        heading, shown_below, found = 0, False, False
         for index, (key, does) in enumerate([*self._lines, ("", "")]):
             if not key:
                 if index:
@@ -123,7 +125,8 @@ class KeysWindow(QDialog):
                 continue
             holds = all(word in f"{key} {does} {self._lines[heading][1]}".casefold() for word in words)
             self.table.setRowHidden(index, not holds)
-            shown_below = shown_below or holds
+            shown_below, found = shown_below or holds, found or holds
+        self.nothing.setVisible(not found)
 
     def _copy(self) -> None:
         copy_text(as_text(self._lines))

@@ -29,7 +29,8 @@ def open_window(launch: Launch | None = None, show: bool = True) -> tuple[Any, M
     import napari
 
     without_pyqt5_warning()
-    viewer = napari.Viewer(title="MedCNN", show=show)
+    # napari's first page names keys and drags that mean something else here; the start page stands beside it
+    viewer = napari.Viewer(title="MedCNN", show=show, show_welcome_screen=False)
     return viewer, add_dock(viewer, launch)
 
 

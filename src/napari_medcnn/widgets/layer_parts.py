@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
 from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
 
 from napari_medcnn.core.geometry import Geometry
 from napari_medcnn.core.labels import LabelSet
@@ -57,12 +58,20 @@ def rewrite_map(layer: Image, part: LayerTuple) -> None:
     layer.contrast_limits = kwargs["contrast_limits"]
 
 
-def fits(layer: Image | Labels, part: LayerTuple) -> bool:
-    """Return True if a layer can take these voxels: as many, of their kind, in the same place."""
+def fits(layer: Image | Labels, part: LayerTuple, any_type: bool = False) -> bool:
+    """Return True if a layer can take these voxels: as many, of their kind unless `any_type`, in the same place."""
     data, kwargs, _ = part
-    if layer.data.shape != data.shape or layer.data.dtype != data.dtype:
+    if layer.data.shape != data.shape or (layer.data.dtype != data.dtype and not any_type):
         return False
     return all(same_place(getattr(layer, name), kwargs[name]) for name in ("scale", "translate"))
+
+
+def write_ids(layer: Labels, ids: NDArray[Any]) -> None:
+    """Write a whole mask into a layer; only ids of a wider type make a new array of it."""
+    if np.can_cast(ids.dtype, layer.data.dtype):
+        layer.data[...] = ids
+    else:
+        layer.data = ids
 
 
 def through_axis(grid: Geometry) -> int:

@@ -1,8 +1,8 @@
 """The only file that adds, edits, locks or removes layers.
 
 Layers of ours are remembered by identity.  They are locked against deletion, cannot be moved or turned, and speak of
-classes by name.  A mask's array is written in place; `layer.data` is never replaced, because napari's own history
-would survive that and later write voxels that no longer exist.
+classes by name.  A mask's array is written in place; `layer.data` is replaced only where ids need a wider type, because
+napari's own history would survive that and later write voxels that no longer exist.
 """
 
 from __future__ import annotations
@@ -108,9 +108,9 @@ class Layers(QObject):
         self.select(layer)
         return layer
 
-    def takes_mask(self, part: LayerTuple) -> bool:
-        """Return True if a new mask can be written into the layer there is: same voxels in the same place."""
-        return self.mask is not None and layer_parts.fits(self.mask, part)
+    def takes_mask(self, part: LayerTuple, any_ids: bool = False) -> bool:
+        """Return True if a new mask can be written into the layer there is: same voxels, ids and place."""
+        return self.mask is not None and layer_parts.fits(self.mask, part, any_ids)
 
     def replace_mask(self, part: LayerTuple, labels: LabelSet) -> None:
         """Write a new mask into the layer there is: a third of the time that taking it away and adding one costs."""
@@ -122,8 +122,8 @@ class Layers(QObject):
         self._names[id(mask)] = kwargs["name"]
         self._show_name(mask)
         mask.visible = True
+        layer_parts.write_ids(mask, data)
         mask.selected_label = labels.ids[0] if labels.ids else 1
-        mask.data[...] = data
         self.name_classes(labels)
         self.forget_strokes()
         self.redraw_mask()

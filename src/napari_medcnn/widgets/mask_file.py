@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,17 @@ from napari_medcnn.core.events import Cancel, Events, Result
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import MaskHeldError
 from napari_medcnn.io.file_state import FileState
+from napari_medcnn.io.found import shown
 from napari_medcnn.verbs import save, save_seg
 from napari_medcnn.verbs.guard import guarded, relay
 from napari_medcnn.widgets.tasks import Work
 
 SEG = ".dcm"
+#: What is said at opening of a mask that could not be saved where it lies.
+NO_SAVING = (
+    "{}: its folder takes no files (it may be read-only), so the mask cannot be saved there. Correct it, and save it "
+    "in another folder; until then your work is kept on this computer."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +39,8 @@ class MaskFile:
     lock
         Our right to write it; None while another window has it open.
     note
-        For the user: who has it open, or what was lost in the file's kind; "" for nothing.
+        For the user: who has it open, that it cannot be saved where it lies, or what was lost in the file's kind; ""
+        for nothing.
     """
 
     path: Path
@@ -44,11 +53,15 @@ class MaskFile:
         """Take a file that is about to be read; `before` is that of the mask which is open still."""
         seen = FileState.of(path)
         if before is not None and before.may_write(path):
-            return cls(path, seen, before.lock)
-        try:
-            return cls(path, seen, MaskLock.take(path))
-        except MaskHeldError as error:
-            return cls(path, seen, None, str(error))
+            lock = before.lock
+        else:
+            try:
+                lock = MaskLock.take(path)
+            except MaskHeldError as error:
+                return cls(path, seen, None, str(error))
+        # a lock is a file beside the mask: only where none could be made it is worth a look why
+        refused = lock is not None and not lock.kept and not _takes_files(Path(os.path.realpath(path)).parent)
+        return cls(path, seen, lock, NO_SAVING.format(shown(path)) if refused else "")
 
     def may_write(self, path: Path) -> bool:
         """Return True if `path` is this file, and nobody took it over."""
@@ -76,6 +89,15 @@ class OpenFile:
         before, self.now = self.now, file
         if before is not None and (file is None or before.lock is not file.lock):
             before.release()
+
+
+def _takes_files(folder: Path) -> bool:
+    """Return whether a file can be made in a folder: the only question that every system and network answers truly."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def saving(

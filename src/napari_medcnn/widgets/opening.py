@@ -16,7 +16,7 @@ from napari_medcnn.io.found import Found, Item, shown
 from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.notices import Question
 from napari_medcnn.widgets.study_model import only_scan
-from napari_medcnn.widgets.tasks import Work
+from napari_medcnn.widgets.tasks import Task, Work
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.session import Session
@@ -39,6 +39,7 @@ class Opening(QObject):
         super().__init__(session)
         self._session = session
         self._then: Callable[[], None] | None = None
+        self._reading: Task | None = None
         #: The first picture of a scan that is being read; nothing can be drawn or run on it.
         self.preview: Volume | None = None
         self._before: jobs.Opened | None = None
@@ -192,9 +193,12 @@ class Opening(QObject):
             task.previewed.connect(self._show_preview)
         task.cancelled.connect(self._on_cancelled)
         task.ended.connect(self._ended)
+        self._reading = task
 
     def _ended(self) -> None:
-        if self._session.tasks.running(OPENING) is None or not self._session.tasks.names():
+        """A reading ended: its words go, unless another took its place; what is made of the scan has none."""
+        if self._reading is not None and not self._reading.running:
+            self._reading = None
             self.progressed.emit(None)
 
     def _looked(self, looked: jobs.Looked) -> None:

@@ -21,6 +21,9 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -96,13 +99,13 @@ class Text(QLabel):
             make_bold(self)
 
 
-def always_a_line(words: Text) -> QGridLayout:
-    """Return a place for words that has the height of a line while they are empty.
+def always_a_line(words: Text, lines: int = 1) -> QGridLayout:
+    """Return a place for words that has the height of so many lines while they are fewer.
 
     What stands below must not move away under the hand when something is said.
     """
     layout = QGridLayout()
-    layout.addWidget(Text("\N{NO-BREAK SPACE}"), 0, 0)
+    layout.addWidget(Text("\n".join(["\N{NO-BREAK SPACE}"] * lines)), 0, 0)
     layout.addWidget(words, 0, 0)
     return layout
 
@@ -119,6 +122,20 @@ class Choice(QComboBox):
     def wheelEvent(self, event: Any) -> None:
         """The tab scrolls instead."""
         event.ignore()
+
+    def paintEvent(self, _event: Any) -> None:
+        """Words that do not fit end in dots; Qt cuts them off inside a letter."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        room = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        icon = 0 if option.currentIcon.isNull() else option.iconSize.width() + GAP
+        option.currentText = option.fontMetrics.elidedText(
+            option.currentText, Qt.TextElideMode.ElideRight, room.width() - icon - GAP // 2
+        )
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
 
 class Elided(QLabel):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_medcnn.annotation.recovery import Recovery
+from napari_medcnn.core.geometry import Array
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets import jobs
 
@@ -19,12 +20,23 @@ class Recovering:
 
     def __init__(self, dock: MedcnnDock, failed: Callable[[MedcnnError], None]) -> None:
         self._dock, self._failed = dock, failed
+        self._listed = False
         dock.start.recover.connect(self.recover)
         dock.start.discard.connect(self.discard)
+        dock.session.mask_changed.connect(self._look_again)
 
     def look(self) -> None:
         """List on the start page what can be brought back."""
-        self._dock.tasks.start("Recovery", jobs.recoverable(), self._dock.start.offer, self._failed)
+        self._dock.tasks.start("Recovery", jobs.recoverable(), self._offer, self._failed)
+
+    def _offer(self, found: list[tuple[Recovery, Array | None]]) -> None:
+        self._listed = bool(found)
+        self._dock.start.offer(found)
+
+    def _look_again(self) -> None:
+        """A mask was put away, perhaps one that was listed and is saved by now: that must not be offered again."""
+        if self._listed and self._dock.layers.mask is None:
+            self.look()
 
     def recover(self, recovery: Recovery) -> None:
         """Open the scan the work belongs to, then bring the work back; the journal knows no paths, so ask."""

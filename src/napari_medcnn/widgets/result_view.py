@@ -34,10 +34,12 @@ def swatch(label: Label) -> QIcon:
 
 
 def square(colour: Colour) -> QIcon:
-    """Return a square in a colour."""
-    drawn = QPixmap(14, 14)
+    """Return a square in a colour, the same where what it stands by is disabled or marked: it says which class."""
+    drawn, icon = QPixmap(14, 14), QIcon()
     drawn.fill(QColor(*colour))
-    return QIcon(drawn)
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
+        icon.addPixmap(drawn, mode)
+    return icon
 
 
 def amount(n: int, geometry_mm: tuple[float, float, float] | None, picture: bool) -> str:

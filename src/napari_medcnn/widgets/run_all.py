@@ -19,6 +19,7 @@ from napari_medcnn.widgets import run_jobs
 from napari_medcnn.widgets.ai_tab import AiTab
 from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.engine_link import EngineLink
+from napari_medcnn.widgets.mask_saving import SAVING
 from napari_medcnn.widgets.run_choices import RunChoices
 from napari_medcnn.widgets.session import Session
 from napari_medcnn.widgets.tasks import Tasks
@@ -107,7 +108,7 @@ class RunAll(QObject):
         def saved(n: int) -> None:
             self._tab.show_all(f"{self._tab.all_done.text()}\n{n} masks saved.", False)
 
-        self._tasks.start("Saving", work, saved, self._failed)
+        self._tasks.start(SAVING, work, saved, self._failed)
 
 
 def _free(folder: Path, name: str, suffix: str) -> Path:

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from napari_medcnn.annotation.history import History, Step
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.verbs.predict import PredictRequest
 
+if TYPE_CHECKING:
+    from napari_medcnn.widgets.session import Session
+
 
 @dataclass(frozen=True, eq=False)
 class RunShown:
-    """A result, and the run that made it; None where no model drew the mask."""
+    """What stands beside a mask.
+
+    Parameters
+    ----------
+    result, request
+        A result, and the run that made it; None where no model drew the mask.
+    counts
+        Voxels per class id of the result's mask: to count them again would stop the window.
+    locked
+        Ids of the locked classes.
+    """
 
     result: Segmentation | Classification | None
     request: PredictRequest | None
+    counts: Mapping[int, int]
+    locked: frozenset[int]
+
+    @classmethod
+    def of(cls, session: Session) -> RunShown:
+        """Return what stands there now."""
+        return cls(session.result, session.request, session.result_counts, session.locked)
+
+    def put_back(self, session: Session) -> None:
+        """Let it stand there again; `result_changed` tells."""
+        session.layers.discard_maps()  # they are those of the other result
+        session.result, session.request, session.result_counts = self.result, self.request, self.counts
+        session.lock_classes(self.locked)
+        session.classes_changed.emit()
+        session.result_changed.emit()
 
     @property
     def without_maps(self) -> RunShown:
         """The same without maps: they are shown once, and may be a gigabyte."""
         if not isinstance(self.result, Segmentation):
             return self
-        return RunShown(replace(self.result, uncertainty=None, probabilities=None), self.request)
+        return replace(self, result=replace(self.result, uncertainty=None, probabilities=None))
 
 
 class RunSteps:
@@ -29,21 +59,25 @@ class RunSteps:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._kept: list[tuple[Step, RunShown, RunShown]] = []
+        self._kept: list[tuple[Step, RunShown]] = []  # what stood on the side of the step where the mask is not now
 
-    def keep(self, step: Step, before: RunShown, after: RunShown) -> None:
-        """Remember what stood beside the mask before and after a run."""
+    def keep(self, step: Step, before: RunShown) -> None:
+        """Remember what stood beside the mask before a run."""
         there = {id(each) for each in (*self._history.done, *self._history.undone)}
         self._kept = [kept for kept in self._kept if id(kept[0]) in there]
         if id(step) in there:
-            self._kept.append((step, before.without_maps, after.without_maps))
+            self._kept.append((step, before.without_maps))
 
-    def of(self, step: Step, backwards: bool) -> RunShown | None:
-        """Return what holds after a step was undone or done again; None where it is no run."""
-        found = next((kept for kept in self._kept if kept[0] is step), None)
-        if found is None:
-            return None
-        return found[1] if backwards else found[2]
+    def cross(self, step: Step, now: RunShown) -> RunShown | None:
+        """Return what stood on the other side of a step that was undone or done again, and keep what stands `now`.
+
+        None where the step is no run.
+        """
+        for number, (run, other) in enumerate(self._kept):
+            if run is step:
+                self._kept[number] = (run, now.without_maps)
+                return other
+        return None
 
     def since_last(self) -> int | None:
         """Return how many steps stand after the last run; None where none is done."""

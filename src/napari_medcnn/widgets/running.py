@@ -11,7 +11,7 @@ from napari_medcnn.core.events import Progress
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import FitItem, Segmentation
 from napari_medcnn.errors import InputError, MedcnnError, MissingExtraError
-from napari_medcnn.io.layerdata import voxel_counts
+from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.io.packages import Package
 from napari_medcnn.verbs import models
 from napari_medcnn.verbs.copyable import as_command, as_python
@@ -27,6 +27,10 @@ from napari_medcnn.widgets.session import READ_ONLY, Session
 from napari_medcnn.widgets.tasks import Tasks
 
 RUN = "Running the model"
+MASK_APART = (
+    "The mask in the window was drawn on another scan. A result would take its place, and undo could not bring it "
+    "back: save the mask, then open this scan again."
+)
 
 
 class Running(QObject):
@@ -94,8 +98,8 @@ class Running(QObject):
         model = self._tab.model
         if self._session.scan is None or model is None or self._busy():
             return
-        if self._session.read_only:
-            self._tab.show_error(READ_ONLY)
+        if self._session.read_only or self._mask_is_apart():
+            self._tab.show_error(READ_ONLY if self._session.read_only else MASK_APART)
             return
         try:
             wanted = self.choices.wanted(model, self._base())
@@ -144,6 +148,11 @@ class Running(QObject):
     def _busy(self) -> bool:
         return any(self._tasks.running(name) is not None for name in (RUN, RUN_ALL))
 
+    def _mask_is_apart(self) -> bool:
+        """Tell whether the mask lies on another grid than the scan: a result cannot be a step of it."""
+        mask, scan = self._session.layers.mask, self._session.scan
+        return mask is not None and scan is not None and not mask.metadata[KEY]["geometry"].same_grid(scan.geometry)
+
     def _base(self) -> PredictOptions:
         return PredictOptions(
             device=self._preferences().device, frame=self._frame(), uncertainty=False, ignore_fit=self._tab.insists
@@ -151,7 +160,9 @@ class Running(QObject):
 
     def _run_all(self) -> None:
         model = self._tab.model
-        if model is not None and not self._busy():
+        if self._mask_is_apart():
+            self._tab.show_error(MASK_APART)
+        elif model is not None and not self._busy():
             base = self._base()
             base = base if isinstance(model, CommandModel) else self._tab.options.wanted(base)
             self.all.start(model, base)
@@ -196,7 +207,7 @@ class Running(QObject):
         self._session.show_predicted(predicted)
         result = predicted.result
         if isinstance(result, Segmentation):
-            self._tab.result.show_mask(result, predicted.mask.counts if predicted.mask is not None else {})
+            self._tab.result.show_mask(result, self._session.result_counts)
         else:
             self._tab.result.show_classes(result)
         self._tab.look_at_result()
@@ -205,7 +216,7 @@ class Running(QObject):
         """A run was undone or done again: say what the run before or after it found."""
         result = self._session.result
         if isinstance(result, Segmentation):
-            self._tab.result.show_mask(result, voxel_counts(result.mask.array))
+            self._tab.result.show_mask(result, self._session.result_counts)
         elif result is None:
             self._tab.result.clear()
         else:

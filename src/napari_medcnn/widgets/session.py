@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
 from napari_medcnn.core.who import NOBODY, Who
-from napari_medcnn.errors import ChangedOnDiskError, MaskHeldError, MedcnnError
+from napari_medcnn.errors import MedcnnError
 from napari_medcnn.io.found import Found
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.verbs.predict import PredictRequest
@@ -26,8 +26,9 @@ from napari_medcnn.widgets import jobs
 from napari_medcnn.widgets.class_state import ClassState
 from napari_medcnn.widgets.dialogs import DatasetEntry
 from napari_medcnn.widgets.layers import Layers
-from napari_medcnn.widgets.mask_file import MaskFile, OpenFile, saving
+from napari_medcnn.widgets.mask_file import MaskFile, OpenFile
 from napari_medcnn.widgets.mask_record import provenance_of
+from napari_medcnn.widgets.mask_saving import SAVING, MaskSaving
 from napari_medcnn.widgets.open_scans import OpenScan, from_layer
 from napari_medcnn.widgets.opening import OPENING, Opening
 from napari_medcnn.widgets.result_view import DOUBT
@@ -46,8 +47,6 @@ class Session(ClassState):
 
     scan_changed = Signal()
     found_changed = Signal()
-    #: A path and an error: saving there writes over what is another one's; a person decides.
-    replace_asked = Signal(object, object)
     beside_changed = Signal()
     mask_changed = Signal()
     #: Undo or redo of a model's run brought back what was there before or after it.
@@ -56,8 +55,7 @@ class Session(ClassState):
     failed = Signal(object)
 
     def __init__(self, layers: Layers, strokes: Strokes, tasks: Tasks, parent: QObject | None = None) -> None:
-        super().__init__(layers, strokes, parent)
-        self.tasks = tasks
+        super().__init__(layers, strokes, tasks, parent)
         self.runs = RunSteps(strokes.history)
         self.scan: Volume | None = None
         #: Further scans that were opened beside it: channels for a model, cases to run it on, or to look at.
@@ -66,6 +64,7 @@ class Session(ClassState):
         #: What the open scan came from: its item, and what the user agreed to.
         self.opened: jobs.Opened | None = None
         self.result: Segmentation | Classification | None = None
+        self.result_counts: Mapping[int, int] = {}  # voxels per class id of its mask
         #: The run that made the result.
         self.request: PredictRequest | None = None
         #: Names of scans and files met so far: each may name a patient, and Hide names takes them off the screen.
@@ -74,9 +73,7 @@ class Session(ClassState):
         self.file = OpenFile()
         self._journal: Any = None
         self._recovery: Recovery | None = None
-        self._saved = ""
-        self.opening = Opening(self)
-        strokes.changed.connect(self._on_strokes)
+        self.saving, self.opening = MaskSaving(self), Opening(self)
         layers.removed.connect(self._on_removed)
 
     # ---- scans ---------------------------------------------------------------------------------------------------
@@ -125,7 +122,7 @@ class Session(ClassState):
             self.show_mask(opened.mask, "saved", opened.file)
             notes = opened.mask.layer[1]["metadata"][KEY]["notes"]
             if notes:
-                self.note.emit("Mask: " + " ".join(notes))
+                self.note.emit(" ".join(("Mask:", *notes, "" if opened.file is None else opened.file.note)).strip())
 
     @property
     def read_only(self) -> bool:
@@ -149,9 +146,10 @@ class Session(ClassState):
         self.layers.close_case()
 
     def close_scan(self) -> None:
-        """Close everything."""
+        """Close everything; the classes go too, because what is opened next may be of another kind."""
         self.close_mask(keep=True)
         self.put_scan_away()
+        self.labels = LabelSet()
         self.found = None
         self.found_changed.emit()
         self.scan_changed.emit()
@@ -165,14 +163,15 @@ class Session(ClassState):
         self.file.keep(file)
         if not in_place and self.layers.mask is not None:
             self.layers.discard(self.layers.mask)
-        self.labels, self.hidden, self.locked = work.labels, frozenset(), frozenset()
+        self.labels, self.hidden = work.labels, frozenset()
         if in_place:
             self.layers.replace_mask(work.layer, work.labels)
         else:
             self.layers.add_mask(work.layer, work.labels)
         self._journal = work.journal
         self.strokes.begin(work.snapshot, work.counts, work.journal)
-        self._saved = saved
+        self.lock_classes(work.labels.finished)
+        self.saving.words = saved
         if work.warning:
             self.note.emit(f"Strokes cannot be kept on disk: {work.warning}")
         if file is not None and file.note:
@@ -186,6 +185,7 @@ class Session(ClassState):
         if work is not None and not self._take_run(work, predicted):
             self.show_mask(work, "not saved")
         self.result, self.request = predicted.result, predicted.request
+        self.result_counts = {} if work is None else work.counts
         for kind, parts in predicted.maps.items():
             self.layers.add_maps(kind, parts, visible=kind == DOUBT)
 
@@ -194,47 +194,45 @@ class Session(ClassState):
 
         Corrections go on in the journal they are in. Whoever had none to lose is not asked to save the model's.
         """
-        if not self.strokes.active or not self.layers.takes_mask(work.layer):
+        if not self.strokes.active or not self.layers.takes_mask(work.layer, any_ids=True):
             return False
         self.strokes.commit()
-        before, had_none = RunShown(self.result, self.request), self.strokes.unsaved <= 0
+        before, had_none = RunShown.of(self), self.strokes.unsaved <= 0
         change = ClassChange(self.labels, work.labels)
         self.result = self.request = None
         self.layers.discard_maps()
         self.labels, self.hidden = work.labels, frozenset()
         self.lock_classes(frozenset())
         self.layers.replace_mask(work.layer, work.labels)
-        array = self.strokes.array
-        box = tuple(slice(0, n) for n in (() if array is None else array.shape))
-        step = self.strokes.record(run_name(predicted.result), box, change)
+        step = self.strokes.record_all(run_name(predicted.result), change)
         if step is not None:
-            self.runs.keep(step, before, RunShown(predicted.result, predicted.request))
+            self.runs.keep(step, before)
         if had_none:
             self.strokes.unsaved = 0
         if self._journal is None:  # the disk took none when the mask was opened, and now it does
             self._journal = self.strokes.journal = work.journal
         elif work.journal is not None:
             self._end_journal(saved=True, journal=work.journal)
-        self._saved = "not saved"
+        self.saving.words = "not saved"
+        self.saving.ask_again()
         self.mask_changed.emit()
         self.saved_changed.emit()
         return True
 
     def _on_moved(self, step: Step, backwards: bool) -> None:
-        """Classes go with the step, and so does what a run of a model was said to be."""
+        """Classes go with the step, and with a run of a model what was said of it and which classes were locked."""
+        now = RunShown.of(self)
         super()._on_moved(step, backwards)
-        shown = self.runs.of(step, backwards)
-        if shown is not None:
-            self.layers.discard_maps()  # they were those of the other result
-            self.result, self.request = shown.result, shown.request
-            self.result_changed.emit()
+        other = self.runs.cross(step, now)
+        if other is not None:
+            other.put_back(self)
 
     def start_empty_mask(self) -> None:
         """Begin a mask by hand."""
         if self.read_only:
             self.note.emit(READ_ONLY)
         elif self.scan is not None:
-            labels = self.labels if len(self.labels) else FIRST_CLASS
+            labels = self.labels.unfinished() if len(self.labels) else FIRST_CLASS
             work = jobs.empty_mask(self.scan, labels)
             self.tasks.start(OPENING, work, lambda ready: self.show_mask(ready, ""), self.failed.emit)
 
@@ -265,7 +263,7 @@ class Session(ClassState):
         self.strokes.end()
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
-        self._recovery, self.result, self._saved = None, None, ""
+        self._recovery, self.result, self.saving.words = None, None, ""
         self.request = None
         self.runs.forget()
         self.layers.discard_maps()
@@ -313,50 +311,13 @@ class Session(ClassState):
     @property
     def saved_words(self) -> str:
         """Is what stands on the screen on disk: "saved", "saving ...", "not saved", or "" without a mask."""
-        return "" if self.layers.mask is None else self._saved
+        return "" if self.layers.mask is None else self.saving.words
 
     @property
     def has_unsaved_strokes(self) -> bool:
         """True if a person's work would be lost without the journal."""
         self.strokes.commit()
         return self.strokes.active and self.strokes.unsaved > 0
-
-    def save_mask(self, path: Path, then: Callable[[Path], None] | None = None, over: bool = False) -> None:
-        """Write the mask as it stands now, on the scan's own grid, with the record of how it was made.
-
-        Without `over`, `replace_asked` tells of a file that somebody else has open or has changed.
-        """
-        self.strokes.commit()
-        try:
-            mask = self.layers.mask_value()
-        except MedcnnError as error:
-            self.failed.emit(error)
-            return
-        self.names.add(str(path))
-        saved_up_to = self.strokes.unsaved
-
-        def done(file: MaskFile) -> None:
-            self.file.keep(file)
-            self.strokes.unsaved -= saved_up_to
-            self._saved = "saved" if self.strokes.unsaved <= 0 else "not saved"
-            if self.strokes.unsaved <= 0:
-                self._renew_journal()
-            self.note.emit(f"Saved: {file.path.name}. {file.note}" if file.note else f"Saved: {file.path.name}")
-            self.saved_changed.emit()
-            if then is not None:
-                then(file.path)
-
-        def failed(error: MedcnnError) -> None:
-            self._saved = "not saved"
-            self.saved_changed.emit()
-            if isinstance(error, ChangedOnDiskError | MaskHeldError) and not over:
-                self.replace_asked.emit(path, error)
-            else:
-                self.failed.emit(error)
-
-        self._saved = "saving ..."
-        self.saved_changed.emit()
-        self.tasks.start("Saving", saving(mask, path, self.provenance(), self.scan, self.file.now, over), done, failed)
 
     @property
     def corrected(self) -> bool:
@@ -379,21 +340,16 @@ class Session(ClassState):
             self.failed.emit(error)
             return
         work = jobs.add_to_dataset(entry, self.scan, mask, self.provenance())
-        self.tasks.start("Saving", work, self._added, self.failed.emit)
+        self.tasks.start(SAVING, work, self._added, self.failed.emit)
 
     def _added(self, table: Path) -> None:
         self.note.emit(f"Added to {table.parent.name}/{table.name}.")
 
-    def _renew_journal(self) -> None:
-        """After saving, the journal of the old strokes goes, and so does the recovered one."""
+    def let_recovered_go(self) -> None:
+        """After saving, the journal of the work that was recovered goes."""
         if self._recovery is not None:
             recovery, self._recovery = self._recovery, None
             try:
                 recovery.discard()
             except MedcnnError as error:
                 self.note.emit(str(error))
-
-    def _on_strokes(self) -> None:
-        if self.strokes.unsaved > 0 and self._saved != "saving ...":
-            self._saved = "not saved"
-        self.saved_changed.emit()

@@ -8,10 +8,13 @@ from qtpy.QtCore import QObject
 
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.adding import ADD
+from napari_medcnn.widgets.class_state import CHANGING
+from napari_medcnn.widgets.doubts import LOOKING
 from napari_medcnn.widgets.hand_on.film import FILM
 from napari_medcnn.widgets.hand_on.hand_on import SHARING
 from napari_medcnn.widgets.hand_on.picture import PICTURE
 from napari_medcnn.widgets.keymap import CORRECT
+from napari_medcnn.widgets.mask_saving import SAVING
 from napari_medcnn.widgets.run_all import RUN_ALL
 from napari_medcnn.widgets.running import RUN
 from napari_medcnn.widgets.why.why_jobs import CHECKING, EXPLAINING
@@ -25,7 +28,8 @@ CHECK = "Checking this computer"
 TOOL = "Correcting"
 #: Tasks that the header's Cancel is offered for.
 CANCELLABLE = (
-    RUN, RUN_ALL, ADD, "Opening", "Saving", "Aligning", FILM, PICTURE, SHARING, CHECK, EXPLAINING, CHECKING, TOOL,
+    RUN, RUN_ALL, ADD, "Opening", SAVING, "Aligning", FILM, PICTURE, SHARING, CHECK, EXPLAINING, CHECKING, TOOL,
+    CHANGING, LOOKING,
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ becomes one step.  That is right for every tool, whoever changed the mask, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History, Step
+from napari_medcnn.annotation.ready_step import ReadyStep, place_of, won
 from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.errors import MedcnnError
 from napari_medcnn.widgets.layers import Layers
@@ -82,8 +83,7 @@ class Strokes(QObject):
         self._layer = self._layers.mask
         if self._layer is None:
             return
-        data = self._layer.data
-        self._array = data if data.ndim == 3 else data[None]
+        self._array = self._voxels()
         self._snapshot, self.counts, self.journal = snapshot, dict(counts), journal
         self._layer.events.paint.connect(self._on_paint)
         self._viewer.dims.events.current_step.connect(self._on_slice)
@@ -119,7 +119,7 @@ class Strokes(QObject):
             return None
         box = self._touched()
         if painted and np.array_equal(array[box], self._snapshot[box]):
-            box = tuple(slice(0, n) for n in array.shape)  # something outside the shown planes, from a script or in 3D
+            box = _all_of(array)  # something outside the shown planes, from a script or in 3D
         self._visited = [self._place()]
         return self._step(box)
 
@@ -135,8 +135,8 @@ class Strokes(QObject):
         self._protect(before, after, changed)
         if changed.any():
             name = name or self._name(after[changed])
-        self._count(before[changed], after[changed])
-        step = self.history.record_change(name, array, self._snapshot, box, self._view(box, changed), classes)
+        self._count(won(before[changed], after[changed]))
+        step = self.history.record_change(name, array, self._snapshot, box, place_of(box, changed), classes)
         self._layers.forget_strokes()
         if step is None:
             return None
@@ -163,9 +163,33 @@ class Strokes(QObject):
         self._layers.redraw_mask()
         return step
 
+    def take(self, ready: ReadyStep) -> Step | None:
+        """Write a step that was worked out for the mask as it is now: nothing changed since (`revision`)."""
+        if self._array is None or self._snapshot is None:
+            return None
+        step = ready.step
+        self._array[ready.box] = ready.after
+        if step.changed:
+            self._snapshot[step.box] = self._array[step.box]
+        self._count(ready.counts)
+        self.history.keep(step)
+        self._layers.forget_strokes()
+        self._keep(step)
+        self._layers.redraw_mask()
+        return step
+
     def record(self, name: str, box: tuple[slice, ...], classes: ClassChange | None = None) -> Step | None:
         """Make one step, called `name`, of what was written into `array` inside a box; None if nothing changed."""
         return self._step(box, name, classes)
+
+    def record_all(self, name: str, classes: ClassChange | None = None) -> Step | None:
+        """Make one step, called `name`, of a mask that was written over the whole one, perhaps with wider ids."""
+        if self._snapshot is None:
+            return None
+        self._array = self._voxels()
+        if self._array.dtype != self._snapshot.dtype:
+            self._snapshot.widen(self._array.dtype)
+        return self._step(_all_of(self._array), name, classes)
 
     # ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -190,6 +214,11 @@ class Strokes(QObject):
         low = tuple(map(min, zip(place, *self._visited, strict=True)))
         high = tuple(map(max, zip(place, *self._visited, strict=True)))
         self._visited = [low, high]
+
+    def _voxels(self) -> Array:
+        """Return the voxels of the layer as (z, y, x)."""
+        data: Array = self._layer.data
+        return data if data.ndim == 3 else data[None]
 
     def _place(self) -> tuple[int, ...]:
         """Return the voxel (z, y, x) that the viewer's sliders point at."""
@@ -230,19 +259,11 @@ class Strokes(QObject):
     def _name(after: Array) -> str:
         return "Eraser" if not after.any() else "Brush"
 
-    def _count(self, before: Array, after: Array) -> None:
-        for values, sign in ((before, -1), (after, 1)):
-            for label_id, n in enumerate(np.bincount(values.ravel())):
-                if n and label_id:
-                    self.counts[label_id] = self.counts.get(label_id, 0) + sign * int(n)
+    def _count(self, more: Mapping[int, int]) -> None:
+        for label_id, n in more.items():
+            if label_id:
+                self.counts[label_id] = self.counts.get(label_id, 0) + n
         self.counts = {k: n for k, n in sorted(self.counts.items()) if n}
-
-    def _view(self, box: tuple[slice, ...], changed: Array) -> tuple[int, ...] | None:
-        where = np.flatnonzero(changed)
-        if not len(where):
-            return None
-        middle = np.unravel_index(where[len(where) // 2], changed.shape)
-        return tuple(int(part.start + i) for part, i in zip(box, middle, strict=True))
 
     def _keep(self, step: Step) -> None:
         self.unsaved += 1
@@ -265,7 +286,7 @@ class Strokes(QObject):
         if step.changed:
             before, after = self._snapshot[step.box], self._array[step.box]
             changed = before != after
-            self._count(before[changed], after[changed])
+            self._count(won(before[changed], after[changed]))
             self._snapshot[step.box] = after
             self.show_voxel(step.view)
             self._layers.redraw_mask()
@@ -279,6 +300,11 @@ class Strokes(QObject):
         if self._layer is not None and self._layer.ndim == 3:
             z, y, x = (float(at) for at in self._layer.data_to_world(tuple(view)))
             self._go_to((z, y, x))
+
+
+def _all_of(array: Array) -> tuple[slice, ...]:
+    """Return the box of a whole mask."""
+    return tuple(slice(0, n) for n in array.shape)
 
 
 def _nothing() -> None:

@@ -68,8 +68,8 @@ def piece_under(
     if not open_too and (outside or _touches_border(piece, plane)):
         where = "this slice" if plane is not None else "the scan"
         raise InputError(
-            f"seed: the background at {place} reaches the border of {where}, so filling it would fill nearly "
-            "everything; close the outline first"
+            f"The background here is open to the border of {where}: filling it would fill nearly everything; "
+            "close the outline first."
         )
     return box, piece
 

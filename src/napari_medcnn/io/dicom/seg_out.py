@@ -260,6 +260,8 @@ def _notes(mask: LabelMap, labels: LabelSet, numbers: dict[int, int], how: SegHo
     renamed = [f"class {x.id}" for x in labels if x.id in mask.labels and x.name != mask.labels.name_of(x.id)]
     if renamed:
         notes.append("Names were shortened or left out: " + ", ".join(renamed) + ".")
+    if mask.labels.finished:
+        notes.append("Which classes are finished is not in this file; .seg.nrrd and .nii.gz keep it.")
     if any(x.code is None for x in labels):
         notes.append('Classes without a code carry the generic one, "Tissue" (SCT 85756007).')
     if how.identified:

@@ -1,4 +1,4 @@
-"""The tools that are drawn with: lasso, region grow, the model in a box, fill; and how they are taken in hand."""
+"""The tools that are drawn with: lasso, region grow, the model in a box, fill, pick; and how they are taken in hand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from napari_medcnn.widgets.tools.fill_tool import FillTool
 from napari_medcnn.widgets.tools.grow_tool import GrowTool
 from napari_medcnn.widgets.tools.hand import CorrectHand
 from napari_medcnn.widgets.tools.lasso_tool import LassoTool
+from napari_medcnn.widgets.tools.pick_tool import PickTool
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -22,7 +23,7 @@ class DrawnTools:
         self._dock, self._hand = dock, hand
         self.lasso, self.grow = LassoTool(dock), GrowTool(dock)
         self.box, self.fill = BoxTool(dock), FillTool(dock)
-        hand.stand_ins["fill"] = self.fill
+        hand.stand_ins |= {"fill": self.fill, "pick": PickTool(dock)}
         hand.on_change(self._on_hand)
         dock.correct.form.closed.connect(self._on_closed)
         dock.correct.drawn_chosen.connect(self._choose)

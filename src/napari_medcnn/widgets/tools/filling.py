@@ -9,7 +9,8 @@ from napari_medcnn.annotation.tools.mask import Plane
 from napari_medcnn.errors import InputError
 from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.tools import place
-from napari_medcnn.widgets.tools.given import Given, Spot, Value
+from napari_medcnn.widgets.tools.given import EACH, SLICE, Given, Spot, Value
+from napari_medcnn.widgets.tools.place import NO_SLICE
 from napari_medcnn.widgets.tools.registry import Choice, ClassChoice, Number, Tool, fitting
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def given_of(
     Raises
     ------
     InputError
-        There is no mask, the background is chosen and the tool needs a class, or a class it would change is locked.
+        There is no mask, the background is chosen and the tool needs a class, or a class it would change is locked,
+        or it works in slices and 3D is seen.
     """
     session = dock.session
     label = int(place.layer_of(dock).selected_label) if label is None else label
@@ -39,6 +41,9 @@ def given_of(
     taken = set(session.labels.ids)
     free = tuple(i for i in range(1, 256) if i not in taken)[:8]
     spot = spot or Spot()
+    in_slices = chosen.in_volumes or values.get("where") in (SLICE, EACH)
+    if in_slices and spot.across is None and not place.shows_slice(dock):
+        raise InputError(NO_SLICE)
     plane = place.plane_of(dock)
     if spot.across is not None and spot.seed is not None:
         plane = Plane(spot.across, spot.seed[spot.across])
@@ -49,7 +54,10 @@ def given_of(
 
 
 def defaults_of(dock: MedcnnDock, chosen: Tool, last: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the values of all fields that fit this mask: as used last, else as the table says."""
+    """Return the values of all fields that fit this mask: as used last, else as the table says.
+
+    Another class is asked for where a class is: the painted one with itself makes no sense.
+    """
     info = place.layer_of(dock).metadata[KEY]
     picture, mm = bool(info["picture"]), bool(info["geometry"].spacing_known)
     window = place.window_of(dock)
@@ -64,8 +72,9 @@ def defaults_of(dock: MedcnnDock, chosen: Tool, last: Mapping[str, Value]) -> di
             values[asked.key] = kept if kept in words else words[0]
         elif isinstance(asked, ClassChoice):
             offered = [number for number, _ in asked.first] + list(dock.session.labels.ids)
-            kept = last.get(asked.key)
-            values[asked.key] = kept if kept in offered else (offered or [0])[0]
+            kept, painted = last.get(asked.key), int(place.layer_of(dock).selected_label)
+            others = [number for number in offered if number != painted] or offered or [0]
+            values[asked.key] = kept if kept in offered else others[0]
     return values
 
 

@@ -16,7 +16,6 @@ from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.quantity import short
 from napari_medcnn.errors import Cancelled, InputError, MedcnnError
-from napari_medcnn.io.layerdata import KEY
 from napari_medcnn.widgets.showing import TOOL
 from napari_medcnn.widgets.tools import place
 from napari_medcnn.widgets.tools.applying import apply_edit, much, say
@@ -96,8 +95,7 @@ class GrowTool(DrawnTool):
 
     @property
     def _unit(self) -> str:
-        scan = self._dock.layers.scan
-        return "" if scan is None else str(scan.metadata[KEY].get("value_unit") or "")
+        return place.unit_of(self._dock)
 
     def _options(self) -> tuple[float, Value, Value]:
         """Return tolerance, where and how far, as the form says."""

@@ -15,6 +15,9 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QPainter
 
 from napari_medcnn.widgets.keymap import CORRECT
+from napari_medcnn.widgets.tools.applying import say
+from napari_medcnn.widgets.tools.place import NO_SLICE
+from napari_medcnn.widgets.views.pane import MAIN
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -272,6 +275,9 @@ class CorrectHand(QObject):
         """The left button, alone or with Ctrl: the tool's until it goes up."""
         tool = self._working()
         pane = self._dock.views.pane_of(viewer)
+        if pane is not None and pane.name == MAIN and not pane.is_flat:
+            yield from self._hold_back(viewer, event)
+            return
         if tool is None or pane is None or event.button != _LEFT or event.handled or self._space:
             return
         if tuple(event.modifiers) not in ((), ("Control",)):
@@ -300,6 +306,21 @@ class CorrectHand(QObject):
         if here is not None and self.armed in (tool, None):
             tool.release(here)
         if self.armed is None and mask is not None and str(mask.mode) == "pan_zoom":
+            self._set_mode(mask, mode)
+
+    def _hold_back(self, viewer: Any, event: Any) -> Generator[None, None, None]:
+        """Let the mouse turn napari's own view while it shows 3D: its brush would paint past ours, with any button."""
+        mask = self._dock.layers.mask
+        mode = str(mask.mode) if mask is not None and viewer.layers.selection.active is mask else "pan_zoom"
+        if mode != "pan_zoom" or self._working() is not None:
+            say(self._dock, NO_SLICE)
+        if mask is None or mode == "pan_zoom":
+            return
+        self._set_mode(mask, "pan_zoom")
+        yield
+        while event.type == "mouse_move":
+            yield
+        if str(mask.mode) == "pan_zoom":
             self._set_mode(mask, mode)
 
     def on_move(self, viewer: Any, event: Any) -> None:

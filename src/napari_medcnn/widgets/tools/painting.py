@@ -289,17 +289,17 @@ class Painting(QObject):
     def _on_mode(self, _event: Any = None) -> None:
         """Our circle stands for napari's, which is as large as the brush in one plane only."""
         mask = self._dock.layers.mask
-        ours = mask is not None and str(mask.mode) in _MODES
-        if mask is not None and ours:
+        mode = "pan_zoom" if mask is None else str(mask.mode)
+        if mask is not None and mode in _MODES:
             mask.cursor = "cross"
         for pane in self._dock.views.panes:
             if pane.name != MAIN and pane.is_flat:
-                pane.viewer.cursor.style = "cross" if ours else "standard"
+                pane.viewer.cursor.style = "standard" if mode == "pan_zoom" else "cross"
         self._show()
 
     def _on_mask(self) -> None:
         """Another mask, or none."""
-        mask, scan = self._dock.layers.mask, self._dock.session.scan
+        mask = self._dock.layers.mask
         self._stroke = None
         self.row.put_away()
         if mask is None:
@@ -309,7 +309,7 @@ class Painting(QObject):
         mask.events.brush_size.connect(self._show)
         info = mask.metadata[KEY]
         unit = finest_mm(mask)[0] if info["geometry"].spacing_known else None
-        self.row.show_units(unit, "" if scan is None else str(scan.value_unit or ""), bool(info["picture"]))
+        self.row.show_units(unit, place.unit_of(self._dock), bool(info["picture"]))
         self._on_mode()
 
     # ---- Space moves the picture -----------------------------------------------------------------------------------

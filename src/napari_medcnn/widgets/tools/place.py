@@ -23,6 +23,11 @@ from napari_medcnn.widgets.views.views import Views
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
+#: What is said where a tool that works in slices meets napari's own view in 3D.
+NO_SLICE = "Tools work in slices, and this view is in 3D. Show slices again: the 2D/3D button below the layers."
+#: Which of red, green and blue stands for a colour picture where a tool goes by values.
+_GREEN = 1
+
 
 class Pointed(QObject):
     """Follows the mouse over all flat views."""
@@ -80,8 +85,14 @@ def mask_of(dock: MedcnnDock) -> Mask:
     return Mask(array, shown.spacing_mm if shown.spacing_known else None, dock.session.locked)
 
 
+def shows_slice(dock: MedcnnDock) -> bool:
+    """Return False while the view that tools mean shows a volume in 3D."""
+    pane = dock.views.current
+    return layer_of(dock).ndim == 2 or (pane is not None and pane.is_flat)
+
+
 def plane_of(dock: MedcnnDock) -> Plane:
-    """Return the slice that is looked at: in the view where the mouse was last."""
+    """Return the slice that is looked at: in the view where the mouse was last; the first one in 3D."""
     mask, pane = layer_of(dock), dock.views.current
     frame = None if pane is None else pane.frame()
     if frame is None or mask.ndim == 2:
@@ -95,7 +106,8 @@ def plane_of(dock: MedcnnDock) -> Plane:
 def values_of(dock: MedcnnDock) -> Array | None:
     """Return the values (z, y, x) that lie under the mask, of the time point that is shown; None without a scan.
 
-    A colour picture comes as it is; tools refuse it in words.
+    Of a colour picture they are its green: the brightest part of what an eye sees, where vessels and stained tissue
+    stand out most, and a number that the corner of the picture says.
     """
     scan = dock.layers.scan
     if scan is None:
@@ -103,14 +115,27 @@ def values_of(dock: MedcnnDock) -> Array | None:
     data = scan.data
     if str(scan.metadata[KEY].get("axes", "")).startswith("t"):
         data = data[dock.frame]
+    if scan.rgb:
+        data = data[..., _GREEN]
     return data[None] if data.ndim == 2 else data
 
 
-def window_of(dock: MedcnnDock) -> tuple[float, float]:
-    """Return the lowest and highest value of the brightness window; 0 and 1 without a scan."""
+def unit_of(dock: MedcnnDock) -> str:
+    """Return what the values under the mask are counted in: HU, G in a colour picture as in its corner, else empty."""
     scan = dock.layers.scan
-    if scan is None or scan.rgb:
+    if scan is None:
+        return ""
+    return "G" if scan.rgb else str(scan.metadata[KEY].get("value_unit") or "")
+
+
+def window_of(dock: MedcnnDock) -> tuple[float, float]:
+    """Return the lowest and highest value of the brightness window, or of a colour; 0 and 1 without a scan."""
+    scan = dock.layers.scan
+    if scan is None:
         return (0.0, 1.0)
+    if scan.rgb:
+        kind = np.dtype(scan.data.dtype)
+        return (0.0, float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0)
     low, high = (float(v) for v in scan.contrast_limits)
     return (low, high)
 

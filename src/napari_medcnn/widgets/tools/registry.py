@@ -296,7 +296,12 @@ def fitting(asked: Field, picture: bool, mm: bool) -> Field | None:
 
 
 def found(typed: str, tools: tuple[Tool, ...] = TOOLS) -> tuple[Tool, ...]:
-    """Return the tools whose words hold every word that was typed; those that begin with it first."""
+    """Return the tools whose words hold every word that was typed; those named so first, best from the beginning."""
     words = typed.lower().split()
     hits = [each for each in tools if all(word in f"{each.words} {each.does} {each.also}".lower() for word in words)]
-    return tuple(sorted(hits, key=lambda each: not each.words.lower().startswith(typed.strip().lower())))
+
+    def rank(each: Tool) -> tuple[bool, bool]:
+        name = each.words.lower()
+        return not name.startswith(typed.strip().lower()), not all(word in name for word in words)
+
+    return tuple(sorted(hits, key=rank))

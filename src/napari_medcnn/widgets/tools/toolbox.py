@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_medcnn.annotation.class_steps import ClassStep
+from napari_medcnn.annotation.class_steps import ClassStep, free_colour
 from napari_medcnn.annotation.edits import Edit
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
-from napari_medcnn.core.labels import Label, default_colour
+from napari_medcnn.core.labels import Label
 from napari_medcnn.errors import Cancelled, InputError, MedcnnError
 from napari_medcnn.widgets.key_names import keys_of
 from napari_medcnn.widgets.search_list import SearchList
@@ -139,11 +139,13 @@ class Toolbox(QObject):
             return
         self._forget_preview()
         self._dock.tabs.setCurrentIndex(CORRECTING)
+        self._dock.say("")  # what the tool before said would be read as said of this one
         info = self._info
         mm = bool(info["geometry"].spacing_known)
-        fields = tuple(f for f in (fitting(f, bool(info["picture"]), mm) for f in chosen.fields) if f is not None)
+        picture = bool(info["picture"])
+        fields = tuple(f for f in (fitting(f, picture, mm) for f in chosen.fields) if f is not None)
         values = self._defaults(chosen)
-        self.form.show_tool(chosen, fields, values, self._session.labels, "mm" if mm else "voxels")
+        self.form.show_tool(chosen, fields, values, self._session.labels, "mm" if mm else "px" if picture else "voxels")
         self._on_class()
 
     def close_form(self) -> None:
@@ -304,7 +306,7 @@ class Toolbox(QObject):
             name = f"{base} {number}"
             while name in labels.names:
                 name += "'"
-            labels = labels.with_label(Label(new, name, default_colour(new)))
+            labels = labels.with_label(Label(new, name, free_colour(labels, new)))
         self._session.change(ClassStep(asked.tool.words, labels, edit))
 
     def _show_preview(self, asked: _Asked, edit: Edit) -> None:

@@ -47,14 +47,18 @@ def made_words(tool: str, change: Change, name: Callable[[int], str], much: Call
 def preview_words(
     change: Change, counts: dict[int, int], name: Callable[[int], str], much: Callable[[int], str], picture: bool
 ) -> str:
-    """Return a line for each class, before and after, and where the change lies; slices are counted from 1."""
+    """Return a line for each class, before and after, and where the change lies; slices are counted from 1.
+
+    Voxels are said beside ml alone: where `much` counts pixels or voxels they would be said twice.
+    """
     lines = []
     for label_id, n in change.by_class:
         before = counts.get(label_id, 0)
         after = before + n
         voxels = f"{before:,} \N{RIGHTWARDS ARROW} {after:,} voxels".replace(",", " ")
         amounts = f"{much(before)} \N{RIGHTWARDS ARROW} {much(after)}"
-        lines.append(f"{name(label_id)}: {voxels}" + (f", {amounts}" if "voxels" not in amounts else ""))
+        counted = amounts.endswith(("voxels", "px"))
+        lines.append(f"{name(label_id)}: " + (amounts if counted else f"{voxels}, {amounts}"))
     if not picture:
         where = f"slice {change.first + 1}" if change.slices == 1 else f"slices {change.first + 1} to {change.last + 1}"
         lines.append(f"Changes {where}")

@@ -53,6 +53,10 @@ class Pane:
         self.qt = qt
         guard(viewer)
         forget_copies(viewer)
+        if name != MAIN:
+            # napari's own window does so, too, and says in a thread what lies under the mouse; nobody reads what the
+            # viewer of a further view has to say, which costs a copy of its list of layers with every move of the mouse
+            viewer.cursor.events.position.disconnect(viewer.update_status_from_cursor)
         # it covers what lies behind it: Qt need not draw that each time when words over it change
         self.native.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.painters = painters

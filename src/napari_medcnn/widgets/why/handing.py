@@ -12,6 +12,7 @@ from napari_medcnn.errors import MedcnnError
 from napari_medcnn.verbs.copyable import explain_command, explain_python
 from napari_medcnn.verbs.explain import ExplainRequest
 from napari_medcnn.widgets.hand_on.wishes import MapOffer, MapWish
+from napari_medcnn.widgets.mask_saving import SAVING
 from napari_medcnn.widgets.parts import TextWindow, copy_text
 from napari_medcnn.widgets.study_model import person_words
 from napari_medcnn.widgets.why import why_jobs
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from napari_medcnn.widgets.dock import MedcnnDock
 
-SAVING = "Saving"
 UNSAVED = "You asked about a part of the mask: save the mask first (Save mask, above), the command names its file."
 
 
