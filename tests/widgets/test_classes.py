@@ -211,6 +211,20 @@ def test_deleting_names_the_volume_and_asks(bench) -> None:
     assert names(bench) == ("Class 1", "lesion", "vessel")
 
 
+def test_a_tick_is_set_without_choosing_the_class_of_its_row(bench) -> None:
+    dock, table = bench.dock, bench.dock.correct.classes
+    three_classes(bench)
+    dock.session.choose_class(3)
+    for column, held in ((3, lambda: dock.session.locked), (2, lambda: dock.session.hidden)):
+        cell = table.visualItemRect(table.item(0, column))
+        QTest.mouseClick(table.viewport(), LEFT, pos=QPoint(cell.left() + 9, cell.center().y()))
+        assert held() == {1}
+        assert dock.layers.mask.selected_label == 3 and table.chosen_id == 3
+    QTest.mouseClick(table.viewport(), LEFT, pos=place_of(table, 1))
+    assert dock.layers.mask.selected_label == 2 and table.chosen_id == 2
+    dock.session.hide_classes(frozenset())
+
+
 def test_c_finds_one_of_many_classes_by_name(bench) -> None:
     dock = bench.dock
     for number in range(2, 13):

@@ -49,7 +49,7 @@ class ClassTable(QTableWidget):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._on_menu)
         self.itemChanged.connect(self._on_changed)
-        self.cellClicked.connect(lambda r, _c: self.chosen.emit(self._labels.ids[r]))
+        self.cellClicked.connect(self._on_clicked)
 
     def show_classes(
         self, labels: LabelSet, counts: Mapping[int, int], locked: frozenset[int], hidden: frozenset[int],
@@ -61,7 +61,8 @@ class ClassTable(QTableWidget):
         self.setRowCount(len(labels))
         for index, label in enumerate(labels):
             name = QTableWidgetItem(_sign(label, self.palette().text().color()), label.name)
-            name.setToolTip(f"{'Finished. ' if label.finished else ''}{_NAME_TIP}")
+            known = ("Finished. " if label.finished else "") + (f"Code {label.code}. " if label.code else "")
+            name.setToolTip(known + _NAME_TIP)
             if label.finished:
                 name.setData(Qt.ItemDataRole.AccessibleTextRole, f"{label.name}, finished")
             key = QTableWidgetItem(self._keys.get(label.id, ""))
@@ -120,6 +121,11 @@ class ClassTable(QTableWidget):
         self.scrollToTop()
         if marked:
             self.scrollTo(marked[0])
+
+    def _on_clicked(self, row: int, column: int) -> None:
+        """A tick is set or taken away without choosing its class: who locks one goes on with another."""
+        if column not in (_SHOWN, _LOCKED):
+            self.chosen.emit(self._labels.ids[row])
 
     def _on_menu(self, at: QPoint) -> None:
         row = self.rowAt(at.y())
