@@ -186,6 +186,7 @@ class Shared:
         desk.let_go()
         dock.cancel()
         desk.until(lambda: not dock.tasks.names(), 60)
+        dock.recovering._listed = False  # or it lists what each test leaves
         for layer in [x for x in self._window.raw.layers if not dock.layers.is_ours(x)]:
             layer.locked = False
             self._window.raw.layers.remove(layer)
@@ -226,6 +227,7 @@ class Shared:
         dock.reading.cine.per_second = self._per_second
         dock.correcting._tool = self._tool
         dock.start.offer_readings([])  # of a folder that only the test had
+        dock.start.offer([])  # of work that tests before it left
         dock.viewing.windowing.last = None  # otherwise offered for the next scan of its kind
         dock.viewing.windowing.changed.emit()
         dock.why._seconds.clear()  # how long each method took last time

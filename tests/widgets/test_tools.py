@@ -71,6 +71,24 @@ def drawn_over(desk, z: int) -> np.ndarray:
     return np.frombuffer(bits, np.uint8).reshape(frame.height, frame.width, 4).copy()
 
 
+def test_what_is_locked_after_the_preview_stays_as_it_is(bench) -> None:
+    before = put(bench, (np.s_[10:11, 40:50, 40:50], 1), (np.s_[14:15, 40:50, 40:50], 1))
+    bench.dock.session.choose_class(1)
+    bench.dock.toolbox.choose(tool("margin"))
+    form = bench.dock.correct.form
+    field = form._numbers[0]
+    field.selectAll()
+    QTest.keyClicks(field, "1.6")
+    bench.click(form.preview)
+    finished(bench)
+    assert bench.dock.toolbox.preview.edit is not None
+    bench.dock.session.lock_classes(frozenset({1}))
+    bench.click(form.apply)
+    finished(bench)
+    np.testing.assert_array_equal(bench.dock.layers.mask.data, before)
+    assert bench.dock.strokes.history.names == ("Test", "Test")
+
+
 def test_list_is_searched_with_keys_and_enter_opens_the_form(bench) -> None:
     bench.key(Qt.Key.Key_K, CTRL)
     box = bench.dock.toolbox

@@ -171,7 +171,8 @@ class Classing(QObject):
         self._on_classes()
 
     def _on_classes(self) -> None:
-        self._instances.follow(self._session.labels)
+        if self._session.layers.mask is not None:
+            self._instances.follow(self._session.labels)
 
     def _close_pieces(self) -> None:
         if self.pieces is not None:

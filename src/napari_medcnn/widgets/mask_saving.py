@@ -80,6 +80,12 @@ class MaskSaving(QObject):
     def ask_again(self) -> None:
         """The mask is another one: its file waits to be chosen."""
         self._chosen = None
+        self._timer.stop()
+
+    def end(self) -> None:
+        """The mask is put away."""
+        self.words = ""
+        self.ask_again()
 
     @property
     def _file(self) -> MaskFile | None:

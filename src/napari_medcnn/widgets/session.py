@@ -263,7 +263,8 @@ class Session(ClassState):
         self.strokes.end()
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
-        self._recovery, self.result, self.saving.words = None, None, ""
+        self._recovery, self.result = None, None
+        self.saving.end()
         self.request = None
         self.runs.forget()
         self.layers.discard_maps()
@@ -274,6 +275,7 @@ class Session(ClassState):
         unsaved = self.strokes.unsaved > 0
         self.strokes.end()
         self.file.keep(None)
+        self.saving.ask_again()
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
 
@@ -297,6 +299,7 @@ class Session(ClassState):
             unsaved = self.strokes.unsaved > 0
             self.strokes.end()
             self.file.keep(None)
+            self.saving.ask_again()
             if self._journal is not None:
                 self._end_journal(saved=not unsaved)
             self.mask_changed.emit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -55,7 +57,8 @@ class GrowTool(DrawnTool):
         self.levels: Levels | None = None
         #: In the unit of the scan; None until the first seed of a scan.
         self.tolerance: float | None = None
-        self._scan: object = None
+        #: Of the layer whose values `tolerance` is of; a scan that was closed is not held.
+        self._scan: Callable[[], object] = _nobody
         self._seed: At | None = None
         self._mouse: At | None = None
         self._running = False
@@ -79,8 +82,9 @@ class GrowTool(DrawnTool):
             return
         if not dock.toolbox.hand.arm(self):
             return
-        if self._scan is not dock.layers.scan:  # other values: another tolerance
-            self._scan, self.tolerance = dock.layers.scan, None
+        scan = dock.layers.scan
+        if self._scan() is not scan:  # other values: another tolerance
+            self._scan, self.tolerance = _nobody if scan is None else weakref.ref(scan), None
         if self.tolerance is None:
             low, high = place.window_of(dock)
             self.tolerance = float(f"{(high - low) * _FIRST:.2g}")
@@ -320,6 +324,10 @@ class GrowTool(DrawnTool):
         room = sheet.width_of(words, sheet.strong) + 24
         x = at.pixel[0] + 16 if at.pixel[0] + 16 + room < frame.width else at.pixel[0] - room
         sheet.write(words, x, max(sheet.row, at.pixel[1] - 10), sheet.strong, YELLOW)
+
+
+def _nobody() -> None:
+    """Where there was no scan yet."""
 
 
 def _work(mask: Mask, values: Array, seed: tuple[int, int, int], reach: Reach, cancel: Cancel) -> Events:

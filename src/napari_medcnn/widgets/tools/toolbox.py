@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_medcnn.annotation.class_steps import ClassStep, free_colour
 from napari_medcnn.annotation.edits import Edit
+from napari_medcnn.annotation.ready_step import ReadyStep, ready_step
 from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import Label
 from napari_medcnn.errors import Cancelled, InputError, MedcnnError
@@ -28,7 +29,7 @@ from napari_medcnn.widgets.tools.hand import CorrectHand
 from napari_medcnn.widgets.tools.pieces_menu import pieces_menu, show_at
 from napari_medcnn.widgets.tools.preview import EditPreview
 from napari_medcnn.widgets.tools.registry import Tool, fitting, tool
-from napari_medcnn.widgets.tools.words import change_of, made_words, preview_words
+from napari_medcnn.widgets.tools.words import Change, change_of, made_words, preview_words
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
@@ -46,6 +47,16 @@ class _Asked:
     revision: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Worked:
+    """What came of it, worked out in the tool's thread: counting and packing a large edit takes half a second."""
+
+    edit: Edit
+    change: Change
+    #: None where nothing changes.
+    ready: ReadyStep | None
+
+
 class Toolbox(QObject):
     """Runs the tools of the table on the mask of one dock; nothing is written before a tool has finished."""
 
@@ -58,7 +69,7 @@ class Toolbox(QObject):
         self.finder: SearchList | None = None
         self.menu: Any = None
         self.preview = EditPreview(dock.views)
-        self._previewed: _Asked | None = None
+        self._previewed: tuple[_Asked, _Worked] | None = None
         self._pointed = place.Pointed(dock.views)
         self.hand = CorrectHand(dock)
         use = dock.correcting.use_tool
@@ -203,7 +214,7 @@ class Toolbox(QObject):
             self._fail(error)
             return
         self._forget_preview()
-        asked = _Asked(chosen, given, self._strokes.revision)
+        asked, labels = _Asked(chosen, given, self._strokes.revision), self._session.labels
 
         def work(cancel: Cancel) -> Events:
             def told(done: int, total: int) -> None:
@@ -213,8 +224,10 @@ class Toolbox(QObject):
 
             yield Progress(None, chosen.words)
             edit = chosen.act(replace(given, progress=told))
+            change = change_of(edit, given.plane.axis)
+            ready = ready_step(ClassStep(chosen.words, labels, edit), labels, given.mask.array)
             told(1, 1)
-            yield Result(edit)
+            yield Result(_Worked(edit, change, ready))
 
         then = self._show_preview if preview else self._apply
         task = self._dock.tasks.start_aside(TOOL, work, partial(then, asked), self._fail)
@@ -253,9 +266,9 @@ class Toolbox(QObject):
         if self.form.words.text():  # a number was refused
             return
         self._remembered[chosen.name] = options
-        asked, edit = self._previewed, self.preview.edit
-        if asked is not None and edit is not None and not preview and dict(asked.given.options) == options:
-            self._apply(asked, edit)
+        seen = self._previewed
+        if seen is not None and not preview and dict(seen[0].given.options) == options:
+            self._apply(*seen)
         else:
             self.use(chosen, options, preview=preview)
 
@@ -280,20 +293,21 @@ class Toolbox(QObject):
             self._say(f"{asked.tool.words}: the mask was changed meanwhile, so nothing was done. Use it again.")
         return same
 
-    def _apply(self, asked: _Asked, edit: Edit) -> None:
+    def _apply(self, asked: _Asked, worked: _Worked) -> None:
         self._soon.stop()
         if not self._current(asked):
             return
-        chosen = asked.tool
-        change = change_of(edit, asked.given.plane.axis)
-        if not change.slices:
+        chosen, change = asked.tool, worked.change
+        if worked.ready is None:
             self._say(f"{chosen.words}: {chosen.nothing}.")
             return
         session = self._session
         if chosen.name == "split_pieces":
-            self._split(asked, edit, [i for i, _ in change.by_class])
+            self._split(asked, worked.edit, [i for i, _ in change.by_class])
+        elif asked.given.mask.locked != session.locked:  # a class was locked since: its voxels stay as they are
+            self._strokes.change(chosen.words, worked.edit.box, worked.edit.after)
         else:
-            self._strokes.change(chosen.words, edit.box, edit.after)
+            self._strokes.take(worked.ready)
         self._say(made_words(chosen.words, change, session.labels.name_of, self._much, bool(self._info["picture"])))
         step = {"copy_next": 1, "copy_previous": -1}.get(chosen.name)
         if step:
@@ -309,19 +323,18 @@ class Toolbox(QObject):
             labels = labels.with_label(Label(new, name, free_colour(labels, new)))
         self._session.change(ClassStep(asked.tool.words, labels, edit))
 
-    def _show_preview(self, asked: _Asked, edit: Edit) -> None:
+    def _show_preview(self, asked: _Asked, worked: _Worked) -> None:
         self._soon.stop()
         if self.form.tool is not asked.tool or not self._current(asked):
             return
-        change = change_of(edit, asked.given.plane.axis)
-        if not change.slices:
+        if worked.ready is None:
             self.form.say(f"{asked.tool.nothing[:1].upper()}{asked.tool.nothing[1:]}.")
             return
-        self._previewed = asked
-        self.preview.show(edit, self._dock.layers.mask)
+        self._previewed = (asked, worked)
+        self.preview.show(worked.edit, self._dock.layers.mask)
         picture = bool(self._info["picture"])
         name = self._session.labels.name_of
-        self.form.say(preview_words(change, self._strokes.counts, name, self._much, picture))
+        self.form.say(preview_words(worked.change, self._strokes.counts, name, self._much, picture))
 
     def _forget_preview(self) -> None:
         if self._previewed is not None:
@@ -354,7 +367,7 @@ class Toolbox(QObject):
         label = int(mask.selected_label)
         name = self._session.labels.name_of(label) if label else "background"
         self.form.show_class(name)
-        if self._previewed is not None and self._previewed.given.label != label:
+        if self._previewed is not None and self._previewed[0].given.label != label:
             self._forget_preview()
 
     @property
