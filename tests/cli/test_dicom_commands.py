@@ -19,10 +19,11 @@ from napari_medcnn.core import paths
 
 VOXELS = np.random.default_rng(5).integers(-1000, 2000, (5, 8, 7)).astype(np.int16)
 WHO = {
-    "PatientName": "Doe^Secret", "PatientID": "MRN-4711", "PatientBirthDate": "19700304",
-    "ReferringPhysicianName": "Healer^Hidden", "InstitutionName": "Saint Nowhere", "OtherPatientIDs": "MRN-4712",
+    "PatientName": "Doe^Secret", "PatientID": "MRN-47Q11", "PatientBirthDate": "19700304",
+    "ReferringPhysicianName": "Healer^Hidden", "InstitutionName": "Saint Nowhere", "OtherPatientIDs": "MRN-47Q12",
 }  # fmt: skip
-MARKERS = ("Doe", "Secret", "4711", "4712", "19700304", "1970-03-04", "Healer", "Nowhere")
+# None of them can stand in a UID or a hash by chance.
+MARKERS = ("Doe", "Secret", "47Q11", "47Q12", "19700304", "1970-03-04", "Healer", "Nowhere")
 
 
 def gapped(folder: Path) -> Path:
@@ -119,8 +120,8 @@ def test_nothing_of_a_person_in_anything_written_row_60(
     clean(*(r.out for r in ran), *(r.err for r in ran), caplog.text)
     # and with the patient's name in the names of the files: not in what is written
     for n, file in enumerate(files):
-        file.rename(file.with_name(f"Doe_Secret_MRN-4711_{n}.dcm"))
-    (folder / "Doe_Secret_MRN-4711_9.dcm").write_bytes((folder / "Doe_Secret_MRN-4711_0.dcm").read_bytes())
+        file.rename(file.with_name(f"Doe_Secret_MRN-47Q11_{n}.dcm"))
+    (folder / "Doe_Secret_MRN-47Q11_9.dcm").write_bytes((folder / "Doe_Secret_MRN-47Q11_0.dcm").read_bytes())
     assert medcnn("convert", folder, tmp_path / "d.nii.gz").code == 0
     assert medcnn("info", folder).code == 0
     written = [p for root in (home, out, *tmp_path.glob("*.nii.gz"), *tmp_path.glob("*.json"), tmp_path / "c.nrrd")
@@ -164,7 +165,7 @@ def test_a_mask_becomes_a_dicom_segmentation_without_the_patient(tmp_path: Path,
     record = (tmp_path / "m.provenance.json").read_text()
     clean((tmp_path / "m.dcm").read_bytes().decode("latin-1"), record)
     ran = medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.dcm", "--on", tmp_path / "ct", "--identified")
-    assert ran.code == 0 and pydicom.dcmread(tmp_path / "m.dcm").PatientID == "MRN-4711"
+    assert ran.code == 0 and pydicom.dcmread(tmp_path / "m.dcm").PatientID == "MRN-47Q11"
     clean(ran.out, ran.err)
     refused = medcnn("convert", tmp_path / "mask.nii.gz", tmp_path / "m.nii.gz", "--identified")
     assert refused.code == 1 and "ends in .dcm" in refused.err

@@ -32,7 +32,7 @@ LABELS = LabelSet(
 )
 PRIVATE = {
     "PatientName": "Secretname^Given", "PatientID": "MRN-4711", "PatientBirthDate": "19600102", "PatientSex": "F",
-    "StudyDate": "20240131", "StudyTime": "101112", "SeriesDate": "20240131", "AccessionNumber": "ACC-0815",
+    "StudyDate": "20240131", "StudyTime": "101112.7531", "SeriesDate": "20240131", "AccessionNumber": "ACC-0815",
     "StudyID": "STUDY9", "ReferringPhysicianName": "Healer^Hidden", "InstitutionName": "Saint Nowhere",
     "StationName": "GANTRY77", "StudyDescription": "Query metastases", "SeriesDescription": "Thorax of Secretname",
     "PatientAge": "064Y", "PatientAddress": "Hill Road 5", "OperatorsName": "Radiographer^Rose",
