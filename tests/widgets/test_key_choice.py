@@ -169,9 +169,9 @@ def test_without_a_file_our_keys_hold_and_a_file_is_read() -> None:
         (good(keys={"tool_paint": 4}), "keys"),
         (good(keys={"fly": "B"}), "'fly' is no action"),
         (good(keys={"show_keys": "B"}), "show_keys"),
-        (good(keys={"tool_paint": "?"}), "'\\?' for 'Brush; again: sphere'"),
-        (good(keys={"tool_paint": "F1"}), "'F1' for 'Brush; again: sphere'"),
-        (good(keys={"tool_paint": "B", "tool_erase": "B"}), "B is given to both 'Brush; again: sphere' and 'Eraser'"),
+        (good(keys={"tool_paint": "?"}), "'\\?' for 'Brush or sphere'"),
+        (good(keys={"tool_paint": "F1"}), "'F1' for 'Brush or sphere'"),
+        (good(keys={"tool_paint": "B", "tool_erase": "B"}), "B is given to both 'Brush or sphere' and 'Eraser'"),
         (" " * 70_000 + good(), "larger"),
     ],
 )

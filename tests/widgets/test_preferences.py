@@ -118,7 +118,7 @@ def test_a_key_in_use_is_named_and_taken_only_after_asking(desk) -> None:
     desk.dock.dialogs.yes = False
     said = press(window, "tool_paint", Qt.Key.Key_E)
     assert '"Eraser"' in said and desk.dock.preferring.keys == KeyChoice()
-    assert asked[-1] == 'E is "Eraser" now. Use it for "Brush", and that gets P instead?'
+    assert asked[-1] == 'E is "Eraser" now. Use it for "Brush or sphere", and that gets P instead?'
     said = press(window, "tool_paint", Qt.Key.Key_S)
     assert "smart clicks" in said and desk.dock.preferring.keys == KeyChoice()
     desk.dock.dialogs.yes = True

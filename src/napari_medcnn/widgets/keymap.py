@@ -101,7 +101,7 @@ KEYS: tuple[Key, ...] = (
     Key("C", (CORRECT,), "Find a class by name", "find_class", None, CORRECT),
     Key("L", (CORRECT,), "Pick the class under the cursor", "tool_pick", None, CORRECT),
     Key("X", (CORRECT,), "Swap class and background", "swap_class", None, CORRECT),
-    Key("P", (CORRECT,), "Brush; again: sphere", "tool_paint", None, CORRECT),
+    Key("P", (CORRECT,), "Brush or sphere", "tool_paint", None, CORRECT),
     Key("E", (CORRECT,), "Eraser", "tool_erase", None, CORRECT),
     Key("F", (CORRECT,), "Fill; again: in 3D", "tool_fill", None, CORRECT),
     Key("A", (CORRECT,), "Lasso: drag, or click corners", "tool_lasso", None, CORRECT),
