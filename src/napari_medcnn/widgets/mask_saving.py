@@ -89,11 +89,9 @@ class MaskSaving(QObject):
 
     @property
     def _file(self) -> MaskFile | None:
-        """The file to keep up to date, None for none."""
+        """The file to keep up to date, None for none; whether it is ours still, the disk tells the task that writes."""
         file = self._chosen
-        if file is None or file is not self._session.file.now or file.path.suffix.lower() == SEG:
-            return None
-        return file if file.may_write(file.path) else None
+        return None if file is not self._session.file.now or file is None or file.path.suffix.lower() == SEG else file
 
     def _write(
         self, path: Path, over: bool, done: Callable[[MaskFile], None], failed: Callable[[MedcnnError], None]
