@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from napari_medcnn.annotation.mask_lock import MaskLock
 from napari_medcnn.widgets.mask_saving import _WAIT
 
 pytestmark = pytest.mark.gui
@@ -96,6 +97,18 @@ def test_a_file_that_another_program_changed_is_left_alone_and_that_is_said(hand
     save(hand, path)
     hand.until(lambda: hand.dock.header.saved.text() == "saved")
     assert voxels(path) == painted(hand)
+
+
+def test_a_file_that_another_window_took_over_is_left_to_it_and_that_is_said(hand, tmp_path):
+    path = tmp_path / "mask.nii.gz"
+    stroke(hand)
+    save(hand, path)
+    before, theirs = path.read_bytes(), MaskLock.take(path, over=True)
+    stroke(hand, 40)
+    hand.until(lambda: "not kept up to date" in hand.dock.message.text())
+    assert "has this mask open" in hand.dock.message.text()
+    assert path.read_bytes() == before and theirs.is_ours and hand.dock.header.saved.text() == "not saved"
+    theirs.release()
 
 
 def test_a_file_that_was_only_opened_is_not_written_unasked(hand, tmp_path):
