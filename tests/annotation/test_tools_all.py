@@ -99,9 +99,6 @@ TOOLS = {
         lambda c: lasso.fill_polygon(c.mask, c.flat, [(0, 0), (3, 9), (8, 2)], c.label, SCAN, Range(-40, 40)),
     ],
     flood.fill: [lambda c: flood.fill(c.mask, c.place, c.label, c.plane, open_too=bool(c.seed % 2))],
-    grow.grow_region: [
-        lambda c: grow.grow_region(c.mask, SCAN, c.place, c.size * 5, c.label, grow.Reach(c.size + 1, c.plane)),
-    ],
     grow.grow_to: [
         lambda c: grow.grow_to(
             c.mask, grow.flood_levels(c.mask, SCAN, c.place, grow.Reach(8.0, c.plane)), 0.0, c.label

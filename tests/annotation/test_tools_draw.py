@@ -9,11 +9,12 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from cases import ball
 from napari_medcnn.annotation.tools.brush import Brush, Range, learn_range, paint
 from napari_medcnn.annotation.tools.flood import fill
-from napari_medcnn.annotation.tools.grow import Reach, flood_levels, grow_region, grow_to
+from napari_medcnn.annotation.tools.grow import Reach, flood_levels, grow_to
 from napari_medcnn.annotation.tools.lasso import fill_polygon
 from napari_medcnn.annotation.tools.mask import Mask, Plane
 from napari_medcnn.errors import InputError
@@ -197,6 +198,12 @@ def scan(seed: int = 0) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.DiscreteGaussian(noise, 1.0)).astype(np.int16)
 
 
+def grown(mask: Mask, values: np.ndarray, place: tuple[int, ...], tolerance: float, reach: Reach) -> np.ndarray:
+    """Return the mask with class 1 grown at one tolerance."""
+    levels = flood_levels(mask, values, place, reach, tolerance)
+    return done(mask, grow_to(mask, levels, min(tolerance, levels.largest), 1))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_region_grows_through_near_values(seed: int) -> None:
     """Against SimpleITK's ConnectedThreshold, with what is too far away made unreachable."""
@@ -206,14 +213,12 @@ def test_a_region_grows_through_near_values(seed: int) -> None:
         image = sitk.GetImageFromArray(np.where(far, 9999, values).astype(np.int32))
         low, high = float(values[place]) - tolerance, float(values[place]) + tolerance
         wanted = sitk.GetArrayFromImage(sitk.ConnectedThreshold(image, [place[::-1]], low, high)) == 1
-        made = done(empty(), grow_region(empty(), values, place, tolerance, 1, Reach(8.0))) == 1
-        assert np.array_equal(made, wanted)
-        ranged = grow_region(empty(), values, place, Range(low, high), 1, Reach(8.0))
-        assert np.array_equal(done(empty(), ranged) == 1, wanted)
+        assert np.array_equal(grown(empty(), values, place, tolerance, Reach(8.0)) == 1, wanted)
 
 
 @pytest.mark.parametrize("plane", [None, Plane(0, 3), Plane(2, 12)])
 def test_the_live_threshold_is_the_region_at_every_tolerance(plane) -> None:
+    """Against scipy's connected components of what is near, within the tolerance and not locked."""
     values, place, reach = scan(5), (3, 15, 12), Reach(9.0, plane)
     array = np.zeros(SHAPE, np.uint8)
     array[:, 18, 8:16] = 7  # a locked wall
@@ -221,12 +226,19 @@ def test_the_live_threshold_is_the_region_at_every_tolerance(plane) -> None:
     told: list[tuple[int, int]] = []
     levels = flood_levels(mask, values, place, reach, 300, lambda i, n: told.append((i, n)))
     assert told == [(0, 2), (1, 2), (2, 2)]
+    free = ball(SHAPE, place, 9.0 + 1e-6, MM) & (array == 0)
+    if plane is not None:
+        in_slice = np.zeros(SHAPE, bool)
+        np.moveaxis(in_slice, plane.axis, 0)[plane.index] = True
+        free &= in_slice
+    away = np.abs(values.astype(int) - int(values[place]))
     counts = []
     for tolerance in (0, 5, 20, 33, 80, 150, levels.largest):
-        edit = grow_region(mask, values, place, tolerance, 1, reach)
+        pieces, _ = ndimage.label(free & (away <= tolerance))
+        wanted = pieces == pieces[place]
         counts.append(levels.count(tolerance))
-        assert counts[-1] == edit.changed
-        assert np.array_equal(done(mask, grow_to(mask, levels, tolerance, 1)), done(mask, edit))
+        assert counts[-1] == wanted.sum()
+        assert np.array_equal(done(mask, grow_to(mask, levels, tolerance, 1)), np.where(wanted, 1, array))
     assert counts == sorted(counts)
     assert counts[0] < counts[-2]
     with pytest.raises(InputError, match="tolerance"):
@@ -239,10 +251,10 @@ def test_a_region_does_not_go_through_what_is_locked() -> None:
     array = np.array([[[0, 0, 0, 5, 0, 0, 0, 0, 0]]], np.uint8)
     for locked, count in (((), 9), ((5,), 3)):
         mask = Mask(array, (1.0, 1.0, 1.0), locked)
-        assert grow_region(mask, values, (0, 0, 0), 1.0, 1, Reach(30.0)).changed == count
+        assert (grown(mask, values, (0, 0, 0), 1.0, Reach(30.0)) == 1).sum() == count
     with pytest.raises(InputError, match="locked"):
-        grow_region(Mask(array, None, (5,)), values, (0, 0, 3), 1.0, 1, Reach(30.0))
+        flood_levels(Mask(array, None, (5,)), values, (0, 0, 3), Reach(30.0))
     with pytest.raises(InputError, match="no value"):
-        grow_region(Mask(array), np.full((1, 1, 9), np.nan, np.float32), (0, 0, 3), 1.0, 1, Reach(30.0))
+        flood_levels(Mask(array), np.full((1, 1, 9), np.nan, np.float32), (0, 0, 3), Reach(30.0))
     with pytest.raises(InputError, match="one channel"):
-        grow_region(Mask(array), np.zeros((1, 1, 9, 3)), (0, 0, 3), 1.0, 1, Reach(30.0))
+        flood_levels(Mask(array), np.zeros((1, 1, 9, 3)), (0, 0, 3), Reach(30.0))

@@ -73,6 +73,7 @@ def test_kept_curves_go_to_the_clipboard_and_to_a_file(desk, tmp_path: Path) -> 
     ]
     dock.dialogs.save_table = lambda _suggestion: tmp_path / "curve.csv"
     desk.click(page.save)
+    desk.until(lambda: dock.message.text() == "Saved: curve.csv")
     with open(tmp_path / "curve.csv", encoding="utf-8-sig", newline="") as file:
         assert [float(line[1]) for line in list(csv.reader(file))[1:]] == array[:, 2, 3, 4].tolist()
     desk.click(page.clear)

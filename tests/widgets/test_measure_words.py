@@ -61,6 +61,7 @@ def test_values_without_a_unit_are_as_stored_everywhere(desk, tmp_path, monkeypa
     assert measuring.table.rows.item(0, 2).text() == f"{mean:.0f} as stored"
     monkeypatch.setattr(desk.dock.dialogs, "save_table", lambda _name: tmp_path / "out.csv", raising=False)
     desk.click(measuring.table.save)
+    desk.until(lambda: desk.dock.message.text() == "Saved: out.csv")
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8")))
     assert float(row["mean [as stored]"]) == pytest.approx(mean, rel=1e-5) and row["value unit"] == "as stored"
     written = datetime.fromisoformat(row["written"])

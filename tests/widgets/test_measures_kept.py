@@ -65,6 +65,7 @@ def test_copy_and_csv_say_units_and_no_name_while_names_are_hidden(desk, tmp_pat
     assert len(lines) == 4 and lines[1].startswith("CT phantom\tLength 1\tlength\t")
     monkeypatch.setattr(desk.dock.dialogs, "save_table", lambda _name: tmp_path / "out.csv", raising=False)
     desk.click(measuring.table.save)
+    desk.until(lambda: desk.dock.message.text() == "Saved: out.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))
     assert [row["name"] for row in rows] == ["Length 1", "Ellipse 1", "Length 2"]
     first, area = rows[0], rows[1]

@@ -10,10 +10,8 @@ from qtpy.QtCore import QObject, QPoint
 from qtpy.QtWidgets import QWidget
 
 from napari_medcnn.annotation.instances import KeptInstances
-from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.core.labels import Colour
 from napari_medcnn.io.layerdata import KEY
-from napari_medcnn.io.measures_file import save_table
 from napari_medcnn.widgets.class_finder import class_finder
 from napari_medcnn.widgets.class_menu import ClassActs, class_menu
 from napari_medcnn.widgets.class_pieces import ClassPieces, file_table
@@ -21,9 +19,7 @@ from napari_medcnn.widgets.correct_tab import CorrectTab
 from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.search_list import SearchList
 from napari_medcnn.widgets.session import Session
-
-#: Name of the task that writes the table of pieces.
-SAVING_TABLE = "Saving the table"
+from napari_medcnn.widgets.tables import ask_and_save
 
 
 class Classing(QObject):
@@ -143,25 +139,16 @@ class Classing(QObject):
         self.pieces.show()
 
     def _save_pieces(self) -> None:
-        """Ask for a file and write the table in a thread; what the disk refuses is said."""
+        """Ask for a file and write the table."""
         session = self._session
         found = None if self.pieces is None else self._instances.of(self.pieces.label_id)
         if self.pieces is None or found is None or session.layers.mask is None:
             return
         name = session.labels.name_of(self.pieces.label_id)
-        path = self._dialogs().save_table("pieces.csv")
-        if path is None:
-            return
         info = session.layers.mask.metadata[KEY]
         grid, picture = info["geometry"], bool(info["picture"])
-        session.names.add(str(path))
-
-        def work(cancel: Cancel) -> Events:
-            yield Progress(None, SAVING_TABLE)
-            save_table(file_table(found, name, grid, picture), path)
-            yield Result(path)
-
-        session.tasks.start(SAVING_TABLE, work, lambda done: self._say(f"Saved: {done.name}"), session.failed.emit)
+        make = partial(file_table, found, name, grid, picture)
+        ask_and_save(session, self._dialogs(), self._say, make, "pieces.csv")
 
     def _on_mask(self) -> None:
         """Numbers of pieces belong to one mask; those of a mask that a model ran over go on."""

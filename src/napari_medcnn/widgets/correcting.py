@@ -154,6 +154,7 @@ class Correcting(QObject):
         self._tab.show_mask(mask is not None, self._session.scan is not None)
         self._tab.say("")
         if mask is None:
+            self._tab.show_history(None, None)
             return
         mask.events.selected_label.connect(self._on_class)
         mask.events.brush_size.connect(self._on_brush)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari_medcnn.errors import MedcnnError
+from napari_medcnn.core.events import Cancel, Events, Progress, Result
 from napari_medcnn.io.measures_file import Table, as_tsv, save_table
+from napari_medcnn.widgets.dialogs import Dialogs
 from napari_medcnn.widgets.parts import copy_text
+from napari_medcnn.widgets.session import Session
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
+
+#: Name of the task that writes a table.
+SAVING_TABLE = "Saving the table"
 
 
 def copy_table(dock: MedcnnDock, table: Table) -> None:
@@ -18,15 +24,18 @@ def copy_table(dock: MedcnnDock, table: Table) -> None:
     dock.say(f"Copied: {len(table.rows)} rows.")
 
 
-def ask_and_save(dock: MedcnnDock, table: Table, suggestion: str) -> None:
-    """Ask for a file and write a table; what the disk refuses is said."""
-    path = dock.dialogs.save_table(suggestion)
+def ask_and_save(
+    session: Session, dialogs: Dialogs, say: Callable[[str], None], make: Callable[[], Table], suggestion: str
+) -> None:
+    """Ask for a file; `make` and write a table in a thread. What the disk refuses is said."""
+    path = dialogs.save_table(suggestion)
     if path is None:
         return
-    try:
-        save_table(table, path)
-    except MedcnnError as error:
-        dock.showing.on_failed(error)
-        return
-    dock.session.names.add(str(path))
-    dock.say(f"Saved: {path.name}")
+    session.names.add(str(path))
+
+    def work(cancel: Cancel) -> Events:
+        yield Progress(None, SAVING_TABLE)
+        save_table(make(), path)
+        yield Result(path)
+
+    session.tasks.start(SAVING_TABLE, work, lambda done: say(f"Saved: {done.name}"), session.failed.emit)

@@ -12,7 +12,6 @@ from skimage.morphology import reconstruction
 
 from napari_medcnn.annotation.box import Box, around
 from napari_medcnn.annotation.edits import Edit
-from napari_medcnn.annotation.tools.brush import Range
 from napari_medcnn.annotation.tools.connect import FACES, piece_at
 from napari_medcnn.annotation.tools.flood import seed_in
 from napari_medcnn.annotation.tools.mask import (
@@ -143,39 +142,6 @@ def grow_to(mask: Mask, levels: Levels, tolerance: float, label: int) -> Edit:
     """
     chosen = levels.region(tolerance)
     return mask.given(levels.box, chosen & mask.writable(levels.box, drawn=True), label)
-
-
-def grow_region(
-    mask: Mask, scan: Array, seed: Sequence[float], within: float | Range, label: int, reach: Reach
-) -> Edit:
-    """Give the connected region around a seed, through faces, to a class.
-
-    Parameters
-    ----------
-    scan
-        Values (z, y, x).
-    seed
-        Voxel index (z, y, x).
-    within
-        A tolerance (0 or more): values that differ from that of the seed by no more than this; or a range of values.
-
-    Returns
-    -------
-    Edit
-        Empty where the value of the seed itself lies outside the range.
-
-    Raises
-    ------
-    InputError
-        As `flood_levels`; the class is locked.
-    """
-    mask.require_free(label)
-    box, here, away = _away(mask, scan, seed, reach)
-    if isinstance(within, Range):
-        fits = np.isfinite(away) & within.holds(scan[box])
-    else:
-        fits = away <= np.float32(check_length(within, "tolerance"))
-    return mask.given(box, piece_at(fits, here, FACES), label)
 
 
 def _away(mask: Mask, scan: Array, seed: Sequence[float], reach: Reach) -> tuple[Box, tuple[int, ...], Array]:

@@ -255,8 +255,9 @@ class Curves(QObject):
 
     def save(self) -> None:
         """Ask for a file and write all curves."""
-        if self.table is not None:
-            ask_and_save(self._dock, self.table, "curve.csv")
+        dock, table = self._dock, self.table
+        if table is not None:
+            ask_and_save(dock.session, dock.dialogs, dock.say, lambda: table, "curve.csv")
 
     def _show(self) -> None:
         page, scan = self.page, self.scan

@@ -80,7 +80,7 @@ class Measuring:
         self.table.classes_asked.connect(self.count_classes)
         self.class_values.again_asked.connect(self.count_classes)
         self.class_values.copy_asked.connect(lambda: copy_table(dock, self._class_table()))
-        self.class_values.save_asked.connect(lambda: ask_and_save(dock, self._class_table(), "classes.csv"))
+        self.class_values.save_asked.connect(lambda: self._save(self._class_table(), "classes.csv"))
         self._strip.page_changed.connect(lambda page: self.panel.table.setChecked(page == MEASURES))
         dock.session.scan_changed.connect(self._on_scan)
         dock.tabs.currentChanged.connect(self._on_mode)
@@ -252,7 +252,11 @@ class Measuring:
 
     def save(self) -> None:
         """Ask for a file and write all measures."""
-        ask_and_save(self._dock, self._measures_table(), "measures.csv")
+        self._save(self._measures_table(), "measures.csv")
+
+    def _save(self, table: Table, suggestion: str) -> None:
+        dock = self._dock
+        ask_and_save(dock.session, dock.dialogs, dock.say, lambda: table, suggestion)
 
     def _measures_table(self) -> Table:
         return file_table(self.board, self.title, stamp())
