@@ -222,6 +222,7 @@ class Shared:
         dock = self._desk.dock
         dock.session.labels = type(dock.session.labels)()  # otherwise the classes of the next mask
         dock.session.locked = dock.session.hidden = frozenset()  # each mask begins with none
+        vars(dock.dialogs).clear()  # with what a test put in place of a dialog
         vars(dock.dialogs).update(vars(type(dock.dialogs)()))
         dock.reading.slab._last_mode = self._slab
         dock.reading.cine.per_second = self._per_second

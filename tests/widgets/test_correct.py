@@ -50,6 +50,14 @@ def test_stroke_is_one_step_in_the_shown_slice(bench) -> None:
     assert dock.correct.undo.text() == "Undo brush"
 
 
+def test_nothing_of_a_mask_that_has_gone_is_left_in_the_tab(bench) -> None:
+    stroke(bench)
+    correct = bench.dock.correct
+    correct.new_class.setText("half a na")
+    bench.dock.session.close_scan()
+    assert correct.undo.text() == "Undo" and not correct.undo.isEnabled() and not correct.new_class.text()
+
+
 def test_undo_and_redo_are_ours_and_napari_keeps_nothing(bench) -> None:
     stroke(bench)
     first = bench.dock.layers.mask.data.copy()

@@ -124,6 +124,8 @@ class CorrectTab(QWidget):
         self.open_mask.setVisible(scan_open)
         words = "There is no mask yet. Run a model on the AI tab, or:" if scan_open else "Open a scan first."
         self.nothing_words.setText(words)
+        if not there:
+            self.new_class.clear()  # half a name, for a mask that has gone
 
     def show_tool(self, tool: str) -> None:
         """Mark the tool that the mouse holds; none where it has no button."""

@@ -263,9 +263,8 @@ class Session(ClassState):
         self.strokes.end()
         if self._journal is not None:
             self._end_journal(saved=not unsaved)
-        self._recovery, self.result = None, None
+        self._recovery, self.result, self.request, self.result_counts = None, None, None, {}
         self.saving.end()
-        self.request = None
         self.runs.forget()
         self.layers.discard_maps()
 
