@@ -8,9 +8,10 @@ import pytest
 from napari_medcnn.annotation import class_steps
 from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History
-from napari_medcnn.annotation.ready_step import place_of, ready_step, won
+from napari_medcnn.annotation.ready_step import place_of, ready_mask, ready_step, won
 from napari_medcnn.annotation.tools.mask import Mask
 from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.errors import InputError
 
 LABELS = LabelSet.for_ids([1, 2, 3])
 
@@ -47,6 +48,26 @@ def test_a_class_without_voxels_changes_classes_alone() -> None:
     array[ready.box] = ready.after
     assert not array.any()
     assert ready_step(class_steps.ClassStep("Nothing", LABELS), LABELS, array) is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_whole_mask_is_what_the_history_makes_of_it_perhaps_with_wider_ids(dtype) -> None:
+    random = np.random.default_rng(1)
+    array = random.choice([0, 1, 2, 3], (9, 20, 31)).astype(np.uint8)
+    after = random.choice([0, 1, 4, 4 if dtype == np.uint8 else 400], array.shape).astype(dtype)
+    change = ClassChange(LABELS, LabelSet.for_ids([1, 4]))
+    ready = ready_mask("Model: net", array, after, change)
+    whole = tuple(slice(0, n) for n in array.shape)
+    assert ready is not None
+    assert ready.step == History().record("Model: net", whole, array.astype(dtype), after, ready.step.view, change)
+    for label in (1, 2, 3, 4, 400):
+        assert ready.counts.get(label, 0) == int((after == label).sum()) - int((array == label).sum())
+    back = after.copy()
+    ready.step.apply(back, backwards=True)
+    np.testing.assert_array_equal(back, array)
+    assert ready_mask("Model: net", array, array, ClassChange(LABELS, LABELS)) is None
+    with pytest.raises(InputError, match="shape"):
+        ready_mask("Model: net", array, after[:4, :5], change)
 
 
 def test_counts_and_places_by_hand() -> None:

@@ -52,3 +52,20 @@ def test_only_slices_that_are_drawn_in_are_copied():
     assert pristine.max() == 0
     assert snapshot[(slice(3, 5), slice(None), slice(None))].base is pristine
     assert int(snapshot[everything].sum()) == 7 * 8
+
+
+def test_a_copy_is_what_boxes_say_and_copies_nothing_inside() -> None:
+    random = np.random.default_rng(3)
+    pristine = random.integers(0, 5, (6, 7, 8)).astype(np.uint8)
+    snapshot, wanted = Snapshot(pristine), pristine.copy()
+    np.testing.assert_array_equal(snapshot.copy(), wanted)
+    for box in (np.s_[2:4, 1:3, 5:8], np.s_[3:5, :, 0:2], np.s_[0:6, 0:7, 0:1]):
+        wanted[box] = random.integers(5, 9, wanted[box].shape)
+        snapshot[box] = wanted[box]
+        made = snapshot.copy()
+        np.testing.assert_array_equal(made, wanted)
+        made[:] = 77  # it is an array of its own
+        np.testing.assert_array_equal(snapshot.copy(), wanted)
+    snapshot.widen(np.uint16)
+    np.testing.assert_array_equal(snapshot.copy(), wanted)
+    assert snapshot.copy().dtype == np.uint16

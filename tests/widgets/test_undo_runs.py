@@ -67,6 +67,44 @@ def test_undo_and_redo_say_how_much_was_found_without_counting_it_again(desk, mo
     assert amount() == half
 
 
+def test_the_window_compares_no_mask_unless_something_was_drawn_in_the_meantime(desk, monkeypatch) -> None:
+    """A run is compared with the mask in the run's thread; what was drawn after that is compared again."""
+    desk.open("phantom")
+    desk.run("tiny-mask")
+    session, strokes, layer = desk.dock.session, desk.dock.strokes, desk.dock.layers.mask
+    first, results = layer.data.copy(), []
+    show, step = type(session).show_predicted, type(strokes)._step
+
+    def slice_alone(strokes, box, *more):
+        assert box[0].stop - box[0].start == 1, "the window compared the masks"
+        return step(strokes, box, *more)
+
+    def shown(session, predicted) -> None:
+        results.append(predicted)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(strokes), "_step", slice_alone)
+            show(session, predicted)
+
+    monkeypatch.setattr(type(session), "show_predicted", shown)
+    run_in_half(desk, monkeypatch)
+    half = layer.data.copy()
+    assert results and np.count_nonzero(half) < np.count_nonzero(first)
+    assert strokes.counts == {2: np.count_nonzero(half)} and strokes.history.names == ("Model: tiny-mask",)
+    undo(desk)
+    np.testing.assert_array_equal(layer.data, first)
+    redo(desk)
+    drawn = stroke(desk, 0)
+    assert (drawn != half).any()
+    show(session, results[0])  # compared with `first`
+    np.testing.assert_array_equal(layer.data, half)
+    assert strokes.counts == {2: np.count_nonzero(half)}
+    for wanted in (drawn, half, first):
+        undo(desk)
+        np.testing.assert_array_equal(layer.data, wanted)
+    assert strokes.counts == {2: np.count_nonzero(first)}
+    np.testing.assert_array_equal(killed_now(desk), first)
+
+
 def test_undo_of_a_run_brings_the_locks_back_that_stood_before_and_redo_those_after(desk, monkeypatch) -> None:
     desk.open("phantom")
     desk.run("tiny-mask")

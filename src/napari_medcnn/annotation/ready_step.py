@@ -15,6 +15,7 @@ from napari_medcnn.annotation.class_steps import ClassChange, ClassStep
 from napari_medcnn.annotation.history import Step
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,39 @@ def ready_step(made: ClassStep, before: LabelSet, array: Array) -> ReadyStep | N
         None where neither classes nor voxels change.
     """
     box, after = ((slice(0, 0),) * 3, array[:0, :0, :0]) if made.edit is None else (made.edit.box, made.edit.after)
+    return _worked_out(made.name, box, array, after, ClassChange(before, made.labels))
+
+
+def ready_mask(name: str, array: Array, after: Array, classes: ClassChange) -> ReadyStep | None:
+    """Work out the step, called `name`, by which a whole mask takes the place of another.
+
+    Parameters
+    ----------
+    array, after
+        The mask there is, and the other: class ids (z, y, x), perhaps of a wider type. Both are only read.
+    classes
+        Those of both.
+
+    Returns
+    -------
+    ReadyStep or None
+        None where neither classes nor voxels change.
+
+    Raises
+    ------
+    InputError
+        The masks differ in shape.
+    """
+    if array.shape != after.shape:
+        raise InputError(f"mask: expected the shape {array.shape} of the one there is, got {after.shape}")
+    whole = tuple(slice(0, n) for n in array.shape)
+    return _worked_out(name, whole, array, after, classes)
+
+
+def _worked_out(name: str, box: Box, array: Array, after: Array, classes: ClassChange) -> ReadyStep | None:
     now = array[box]
     changed = now != after
-    step = Step.of(made.name, box, now, after, place_of(box, changed), ClassChange(before, made.labels))
+    step = Step.of(name, box, now, after, place_of(box, changed), classes)
     return None if step is None else ReadyStep(step, box, after, won(now[changed], after[changed]))
 
 

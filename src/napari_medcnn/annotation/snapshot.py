@@ -45,6 +45,17 @@ class Snapshot:
         """Take over what stands in a box now."""
         self._owned(slice(*box[0].indices(len(self._copied))))[tuple(box)] = values
 
+    def copy(self) -> Array:
+        """Return all voxels in an array of their own; a thread may do so while others read and write boxes.
+
+        What is written meanwhile may be in it, or not, or in part.
+        """
+        pristine, copied, own = self._pristine, self._copied.copy(), self._own  # in this order: `_owned` writes in that
+        made = np.empty(self.shape, self.dtype)
+        for z, is_own in enumerate(copied):
+            made[z] = own[z] if is_own and own is not None else pristine[z]
+        return made
+
     def widen(self, dtype: np.dtype | str) -> None:
         """Hold ids of a wider type from now on; the voxels stay as they are."""
         self.dtype = np.dtype(dtype)

@@ -47,7 +47,7 @@ class RunAll(QObject):
         self._session.layers.discard_masks_beside()
         self._tab.show_all("", False)
         self._tab.show_running(True)
-        work = run_jobs.on_all(scans, model, options, self._link.engine)
+        work = run_jobs.on_all(scans, model, options, self._link.engine, self._session.compare)
         task = self._tasks.start(RUN_ALL, work, self._done, self._failed, self._progress)
         task.cancelled.connect(self._stopped)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.events import Cancel, Event, Events, Failed, Progress, Result
 from napari_medcnn.core.fit import check_fit
+from napari_medcnn.core.geometry import Array
+from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, FitItem, Segmentation
 from napari_medcnn.core.spec import ModelSpec
@@ -23,17 +25,22 @@ from napari_medcnn.verbs.guard import relay, stop_if
 from napari_medcnn.widgets.jobs import MaskWork, prepare_mask
 from napari_medcnn.widgets.open_scans import OpenScan
 from napari_medcnn.widgets.result_maps import map_layers
+from napari_medcnn.widgets.run_steps import RunStep, run_name
 from napari_medcnn.widgets.tasks import Work
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """A result, and its mask and maps ready to be shown (no mask for a classification)."""
+    """A result, and its mask and maps ready to be shown (no mask for a classification).
+
+    `step` is what the result changes on the mask that was there when the run ended.
+    """
 
     request: predict.PredictRequest
     result: Segmentation | Classification
     mask: MaskWork | None
     maps: dict[str, list[LayerTuple]] = field(default_factory=dict)
+    step: RunStep | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +86,11 @@ class Row(Progress):
     layer: LayerTuple | None = None
 
 
-def predicting(wanted: Wanted, engine: Any) -> Work:
+#: Compares a run's mask with the mask in the window: name of the step, voxels and classes of the run's.
+Compare = Callable[[str, Array, LabelSet], RunStep | None]
+
+
+def predicting(wanted: Wanted, engine: Any, compare: Compare) -> Work:
     """Run a model: the result is `Predicted`."""
 
     def work(cancel: Cancel) -> Generator[Event, None, None]:
@@ -90,9 +101,19 @@ def predicting(wanted: Wanted, engine: Any) -> Work:
         notes = volume.notes[len(wanted.scans[wanted.main].notes) :] if len(wanted.scans) > 1 else ()
         request, events = begin(volume, wanted.model, wanted.options, (engine, cancel), keep=True)
         for event in events:
-            yield Result(ready(request, event.value, notes)) if isinstance(event, Result) else event
+            if isinstance(event, Result):
+                yield Result(_compared(ready(request, event.value, notes), compare))
+            else:
+                yield event
 
     return work
+
+
+def _compared(predicted: Predicted, compare: Compare) -> Predicted:
+    if predicted.mask is None:
+        return predicted
+    step = compare(run_name(predicted.result), predicted.mask.layer[0], predicted.mask.labels)
+    return replace(predicted, step=step)
 
 
 def begin(
@@ -155,7 +176,9 @@ def forecasting(scan: Volume, spec: ModelSpec, options: PredictOptions) -> Work:
     return work
 
 
-def on_all(scans: Sequence[OpenScan], model: Package | CommandModel, options: PredictOptions, engine: Any) -> Work:
+def on_all(
+    scans: Sequence[OpenScan], model: Package | CommandModel, options: PredictOptions, engine: Any, compare: Compare
+) -> Work:
     """Run a model on every scan: a `Row` for each as soon as it is done, then how many there were as the result.
 
     A scan that does not suit is named and left out; only stopping ends the rest.
@@ -169,6 +192,8 @@ def on_all(scans: Sequence[OpenScan], model: Package | CommandModel, options: Pr
             try:
                 yield Progress(index / n, title)
                 row = yield from _one(scan, model, options, (engine, cancel, index, n))
+                if row.predicted is not None:
+                    row = replace(row, predicted=_compared(row.predicted, compare))
             except Cancelled:
                 raise
             except MedcnnError as error:

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History, Step
+from napari_medcnn.annotation.ready_step import ReadyStep, ready_mask
+from napari_medcnn.annotation.snapshot import Snapshot
+from napari_medcnn.core.geometry import Array
+from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.verbs.predict import PredictRequest
 
@@ -52,6 +57,42 @@ class RunShown:
         if not isinstance(self.result, Segmentation):
             return self
         return replace(self, result=replace(self.result, uncertainty=None, probabilities=None))
+
+
+@dataclass(frozen=True, eq=False)
+class RunStep:
+    """A run's mask compared, in its thread, with the mask that was there at that moment.
+
+    Parameters
+    ----------
+    ready
+        The step; None where nothing changes.
+    moment
+        `Strokes.moment`.
+    labels
+        The classes of the mask that was there.
+    """
+
+    ready: ReadyStep | None
+    moment: tuple[Snapshot | None, int]
+    labels: LabelSet
+
+    @classmethod
+    def of(cls, session: Session, name: str, data: Array, labels: LabelSet) -> RunStep | None:
+        """Compare a run's mask, as its layer has it, with the one there is; None where it is no step of that one.
+
+        For the thread of the run: people may paint meanwhile, and `holds` says later whether they did.
+        """
+        moment, before = session.strokes.moment, session.labels
+        after = data if data.ndim == 3 else data[None]
+        now = moment[0]
+        if now is None or now.shape != after.shape:
+            return None
+        return cls(ready_mask(name, now.copy(), after, ClassChange(before, labels)), moment, before)
+
+    def holds(self, session: Session) -> bool:
+        """Return whether nothing has changed since."""
+        return self.moment == session.strokes.moment and self.labels == session.labels
 
 
 class RunSteps:

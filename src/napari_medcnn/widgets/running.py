@@ -109,7 +109,7 @@ class Running(QObject):
         self.choices.stop_drawing()
         self._tab.show_all("", False)
         self._tab.show_running(True)
-        work = run_jobs.predicting(wanted, self._link.engine)
+        work = run_jobs.predicting(wanted, self._link.engine, self._session.compare)
         task = self._tasks.start(RUN, work, self._done, self._failed, self._progress)
         task.cancelled.connect(self._cancelled)
 

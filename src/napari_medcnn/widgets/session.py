@@ -14,6 +14,7 @@ from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import Step
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.consent import NONE, Consent
+from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
@@ -33,7 +34,7 @@ from napari_medcnn.widgets.open_scans import OpenScan, from_layer
 from napari_medcnn.widgets.opening import OPENING, Opening
 from napari_medcnn.widgets.result_view import DOUBT
 from napari_medcnn.widgets.run_jobs import Predicted
-from napari_medcnn.widgets.run_steps import RunShown, RunSteps, run_name
+from napari_medcnn.widgets.run_steps import RunShown, RunStep, RunSteps, run_name
 from napari_medcnn.widgets.strokes import Strokes
 from napari_medcnn.widgets.tasks import Tasks
 
@@ -189,6 +190,10 @@ class Session(ClassState):
         for kind, parts in predicted.maps.items():
             self.layers.add_maps(kind, parts, visible=kind == DOUBT)
 
+    def compare(self, name: str, voxels: Array, labels: LabelSet) -> RunStep | None:
+        """Return what a run's mask changes on the mask there is; for the thread of the run."""
+        return RunStep.of(self, name, voxels, labels)
+
     def _take_run(self, work: jobs.MaskWork, predicted: Predicted) -> bool:
         """Make a model's mask a step of the mask there is, so that undo brings that one back; False if it cannot be.
 
@@ -197,6 +202,7 @@ class Session(ClassState):
         if not self.strokes.active or not self.layers.takes_mask(work.layer, any_ids=True):
             return False
         self.strokes.commit()
+        compared = predicted.step if predicted.step is not None and predicted.step.holds(self) else None
         before, had_none = RunShown.of(self), self.strokes.unsaved <= 0
         change = ClassChange(self.labels, work.labels)
         self.result = self.request = None
@@ -204,7 +210,8 @@ class Session(ClassState):
         self.labels, self.hidden = work.labels, frozenset()
         self.lock_classes(frozenset())
         self.layers.replace_mask(work.layer, work.labels)
-        step = self.strokes.record_all(run_name(predicted.result), change)
+        ready = None if compared is None else compared.ready
+        step = self.strokes.record_all(run_name(predicted.result), change, ready)
         if step is not None:
             self.runs.keep(step, before)
         if had_none:

@@ -167,28 +167,43 @@ class Strokes(QObject):
         """Write a step that was worked out for the mask as it is now: nothing changed since (`revision`)."""
         if self._array is None or self._snapshot is None:
             return None
-        step = ready.step
         self._array[ready.box] = ready.after
+        step = self._taken(ready, self._array, self._snapshot)
+        self._layers.redraw_mask()
+        return step
+
+    def _taken(self, ready: ReadyStep, array: Array, snapshot: Snapshot) -> Step:
+        """Keep a step whose voxels are written."""
+        step = ready.step
         if step.changed:
-            self._snapshot[step.box] = self._array[step.box]
+            snapshot[step.box] = array[step.box]
         self._count(ready.counts)
         self.history.keep(step)
         self._layers.forget_strokes()
         self._keep(step)
-        self._layers.redraw_mask()
         return step
 
     def record(self, name: str, box: tuple[slice, ...], classes: ClassChange | None = None) -> Step | None:
         """Make one step, called `name`, of what was written into `array` inside a box; None if nothing changed."""
         return self._step(box, name, classes)
 
-    def record_all(self, name: str, classes: ClassChange | None = None) -> Step | None:
-        """Make one step, called `name`, of a mask that was written over the whole one, perhaps with wider ids."""
+    @property
+    def moment(self) -> tuple[Snapshot | None, int]:
+        """The voxels after the last step, and its number: the same as long as nothing changes on this mask."""
+        return (self._snapshot, self.revision)
+
+    def record_all(self, name: str, classes: ClassChange | None = None, ready: ReadyStep | None = None) -> Step | None:
+        """Make one step, called `name`, of a mask that was written over the whole one, perhaps with wider ids.
+
+        `ready` is that step where it was worked out already, for the `moment` that holds.
+        """
         if self._snapshot is None:
             return None
         self._array = self._voxels()
         if self._array.dtype != self._snapshot.dtype:
             self._snapshot.widen(self._array.dtype)
+        if ready is not None:
+            return self._taken(ready, self._array, self._snapshot)
         return self._step(_all_of(self._array), name, classes)
 
     # ---- parts ---------------------------------------------------------------------------------------------------
