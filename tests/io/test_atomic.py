@@ -250,6 +250,21 @@ def test_rights_and_links_of_the_old_file_stay(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+@linux
+@pytest.mark.parametrize("through", ["t.txt", "link.txt"])
+def test_a_write_protected_file_is_not_replaced(tmp_path: Path, through: str) -> None:
+    path = tmp_path / "t.txt"
+    (tmp_path / "link.txt").symlink_to(path)
+    save_text("old", path)
+    path.chmod(0o444)
+    with pytest.raises(SaveError, match=r"t.txt: not saved, the file is write-protected; save under another name"):
+        save_text("new", tmp_path / through)
+    assert path.read_text() == "old" and sorted(p.name for p in tmp_path.iterdir()) == ["link.txt", "t.txt"]
+    path.chmod(0o644)
+    save_text("new", tmp_path / through)
+    assert path.read_text() == "new"
+
+
 def test_leftovers_of_a_killed_process_go_when_they_are_old(tmp_path: Path) -> None:
     old, young = tmp_path / ".a.nii.x1.medcnn-tmp", tmp_path / ".a.nii.x2.medcnn-tmp"
     for path in (old, young):

@@ -55,6 +55,14 @@ class Answers:
         self.asked.append(f"save scores {suggestion}")
         return self.target
 
+    def save_table(self, suggestion: str) -> Path | None:
+        self.asked.append(f"save table {suggestion}")
+        return self.target
+
+    def save_surfaces(self, suggestion: str) -> Path | None:
+        self.asked.append(f"save surfaces {suggestion}")
+        return self.target
+
     def add_to_dataset(self, case: str) -> Any:
         self.asked.append(f"add {case}")
         return self.entry

@@ -113,13 +113,12 @@ def test_headings_sort_and_another_look_keeps_the_order(bench) -> None:
     assert [row[1] for row in cells(pieces)] == [ml(3), ml(3), ml(10), ml(200)]
 
 
-def test_the_table_is_saved_with_every_piece(bench, tmp_path: Path, monkeypatch) -> None:
+def test_the_table_is_saved_with_every_piece(bench, tmp_path: Path) -> None:
     dock = bench.dock
     put(bench, LARGE, 1)
     put(bench, SMALL, 1)
     pieces = listed(bench)
-    answers, target = dock.correcting._dialogs, tmp_path / "mine.csv"
-    monkeypatch.setattr(type(answers), "save_table", lambda self, suggestion: target, raising=False)
+    dock.dialogs.target = target = tmp_path / "mine.csv"
     bench.click(pieces.save)
     bench.until(lambda: target.exists() and dock.message.text() == "Saved: mine.csv")
     header, *rows = csv.reader(target.read_text(encoding="utf-8").splitlines())
@@ -129,7 +128,7 @@ def test_the_table_is_saved_with_every_piece(bench, tmp_path: Path, monkeypatch)
         ["Class 1", "2", f"{10 * VOXEL_ML:.6g}", "10", "31"],
     ]
     assert rows[1][5:7] == ["53", "61"] and "not for diagnosis" in rows[0][-1]
-    target = tmp_path / "not" / "there.csv"
+    dock.dialogs.target = tmp_path / "not" / "there.csv"
     bench.click(pieces.save)
     bench.until(lambda: "no such folder" in dock.message.text())
 

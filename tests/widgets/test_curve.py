@@ -71,7 +71,7 @@ def test_kept_curves_go_to_the_clipboard_and_to_a_file(desk, tmp_path: Path) -> 
     assert [[float(cell) for cell in line] for line in rows[1:]] == [
         [2.5 * t, array[t, 2, 3, 4], array[t, 1, 1, 1]] for t in range(5)
     ]
-    dock.dialogs.save_table = lambda _suggestion: tmp_path / "curve.csv"
+    dock.dialogs.target = tmp_path / "curve.csv"
     desk.click(page.save)
     desk.until(lambda: dock.message.text() == "Saved: curve.csv")
     with open(tmp_path / "curve.csv", encoding="utf-8-sig", newline="") as file:

@@ -121,6 +121,20 @@ def test_row_35_a_mask_in_a_read_only_folder_says_so_at_opening_and_is_saved_els
     assert desk.dock.header.saved.text() == "saved"
 
 
+def test_a_write_protected_mask_says_so_at_opening_and_stays_as_it_is(desk, tmp_path):
+    path = mask_file(tmp_path)
+    old = path.read_bytes()
+    path.chmod(0o444)
+    opened(desk, path)
+    assert "mask.nii.gz: this file is write-protected" in desk.dock.message.text()
+    corrected(desk)  # nothing is stopped
+    saved(desk, path, yes=True)
+    assert "write-protected; save under another name" in desk.dock.message.text() and path.read_bytes() == old
+    assert desk.dock.header.saved.text() == "not saved" and desk.dock.strokes.unsaved == 1
+    saved(desk, tmp_path / "mine.nii.gz", yes=True)
+    assert desk.dock.header.saved.text() == "saved"
+
+
 def test_a_folder_that_takes_files_is_not_spoken_of(tmp_path, monkeypatch):
     file = MaskFile.opened(mask_file(tmp_path), None)
     assert file.note == "" and file.lock is not None and file.lock.kept

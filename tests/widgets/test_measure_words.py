@@ -42,7 +42,7 @@ def scan(slices_mm: float = 3.0, unit: str = "") -> Volume:
     return Volume(values, grid, name="Marbles", modality="MR", value_unit=unit)
 
 
-def test_values_without_a_unit_are_as_stored_everywhere(desk, tmp_path, monkeypatch) -> None:
+def test_values_without_a_unit_are_as_stored_everywhere(desk, tmp_path) -> None:
     show(desk, scan())
     pane, (x, y) = desk.dock.views.panes[0], desk.centre()
     desk.move((x, y))
@@ -59,7 +59,7 @@ def test_values_without_a_unit_are_as_stored_everywhere(desk, tmp_path, monkeypa
     measuring.toggle_table()
     desk.idle()
     assert measuring.table.rows.item(0, 2).text() == f"{mean:.0f} as stored"
-    monkeypatch.setattr(desk.dock.dialogs, "save_table", lambda _name: tmp_path / "out.csv", raising=False)
+    desk.dock.dialogs.target = tmp_path / "out.csv"
     desk.click(measuring.table.save)
     desk.until(lambda: desk.dock.message.text() == "Saved: out.csv")
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8")))

@@ -54,7 +54,7 @@ def test_the_table_goes_there_renames_deletes_and_brings_back(desk) -> None:
     assert [m.name for m in board(desk).measures] == ["Nodule", "Ellipse 1", "Length 2"]
 
 
-def test_copy_and_csv_say_units_and_no_name_while_names_are_hidden(desk, tmp_path, monkeypatch) -> None:
+def test_copy_and_csv_say_units_and_no_name_while_names_are_hidden(desk, tmp_path) -> None:
     desk.open("phantom")
     three(desk)
     measuring = desk.dock.reading.measuring
@@ -63,7 +63,7 @@ def test_copy_and_csv_say_units_and_no_name_while_names_are_hidden(desk, tmp_pat
     desk.click(measuring.table.copy)
     lines = QApplication.clipboard().text().splitlines()
     assert len(lines) == 4 and lines[1].startswith("CT phantom\tLength 1\tlength\t")
-    monkeypatch.setattr(desk.dock.dialogs, "save_table", lambda _name: tmp_path / "out.csv", raising=False)
+    desk.dock.dialogs.target = tmp_path / "out.csv"
     desk.click(measuring.table.save)
     desk.until(lambda: desk.dock.message.text() == "Saved: out.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))

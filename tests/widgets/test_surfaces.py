@@ -142,10 +142,10 @@ def corners_of(path: Path) -> np.ndarray:
     return rows["f"][:, 1:].astype(float)
 
 
-def test_saved_surfaces_lie_in_the_patient_in_mm(desk, tmp_path: Path, monkeypatch) -> None:
+def test_saved_surfaces_lie_in_the_patient_in_mm(desk, tmp_path: Path) -> None:
     feature = show(desk)
     desk.dock.tabs.setCurrentIndex(0)
-    monkeypatch.setattr(desk.dock.dialogs, "save_surfaces", lambda _name: tmp_path / "out.stl", raising=False)
+    desk.dock.dialogs.target = tmp_path / "out.stl"
     desk.click(feature.panel.save)
     desk.until(lambda: not desk.dock.tasks.names())
     assert sorted(p.name for p in tmp_path.glob("*.stl")) == ["out-1.stl", "out-2.stl"]
@@ -167,7 +167,7 @@ def test_saved_surfaces_lie_in_the_patient_in_mm(desk, tmp_path: Path, monkeypat
     raw = (tmp_path / "out-1.stl").read_bytes()
     assert b"Doe" not in raw and b"ball" not in raw
     tick(feature, 0)
-    monkeypatch.setattr(desk.dock.dialogs, "save_surfaces", lambda _name: tmp_path / "out.ply")
+    desk.dock.dialogs.target = tmp_path / "out.ply"
     desk.click(feature.panel.save)
     desk.until(lambda: not desk.dock.tasks.names())
     assert (tmp_path / "out.ply").exists() and "mm (LPS)" in desk.dock.message.text()

@@ -56,6 +56,8 @@ def atomic_write(path: Path | str, write: Callable[[Path], None], verify: Callab
     target = Path(os.path.realpath(path))
     check_name(target)
     check_folder(target.parent)
+    if is_protected(target):
+        raise SaveError(f"{shown(target)}: not saved, the file is write-protected; save under another name")
     done = False
     temporary: Path | None = None
     try:
@@ -90,6 +92,14 @@ def check_folder(folder: Path) -> None:
         raise SaveError(f"{shown(folder)}: there is no such folder; create it or choose another place")
     if not os.access(folder, os.W_OK):
         raise SaveError(f"{shown(folder)}: this folder may not be written to (read-only); choose another place")
+
+
+def is_protected(path: Path) -> bool:
+    """Return True for a file that its owner has marked as not to be written, even where a new one could replace it."""
+    try:
+        return not path.stat().st_mode & 0o222 or not os.access(path, os.W_OK)
+    except OSError:
+        return False  # there is none
 
 
 def check_name(path: Path, system: str = sys.platform) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from napari_medcnn.core.saliency import SaliencyMap
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import InputError
+from napari_medcnn.io.atomic import is_protected
 from napari_medcnn.io.map_page import map_page
 from napari_medcnn.io.map_pictures import map_picture, slice_of
 from napari_medcnn.io.pictures_out import save_png
@@ -86,7 +86,7 @@ def check_target(path: Path) -> None:
             f"{path.parent}: nothing can be written there ({error.strerror or error}); choose another folder with -o."
         ) from error
     for each in (path, record_path(path)):
-        if each.exists() and not os.access(each, os.W_OK):
+        if is_protected(each):
             raise InputError(f"{each}: this file is protected and cannot be replaced; choose another name.")
 
 

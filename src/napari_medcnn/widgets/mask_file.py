@@ -12,6 +12,7 @@ from napari_medcnn.annotation.mask_lock import MaskLock
 from napari_medcnn.core.events import Cancel, Events, Result
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.errors import MaskHeldError
+from napari_medcnn.io.atomic import is_protected
 from napari_medcnn.io.file_state import FileState
 from napari_medcnn.io.found import shown
 from napari_medcnn.verbs import save, save_seg
@@ -23,6 +24,10 @@ SEG = ".dcm"
 NO_SAVING = (
     "{}: its folder takes no files (it may be read-only), so the mask cannot be saved there. Correct it, and save it "
     "in another folder; until then your work is kept on this computer."
+)
+PROTECTED = (
+    "{}: this file is write-protected and stays as it is. Correct the mask, and save it under another name; until then "
+    "your work is kept on this computer."
 )
 
 
@@ -61,7 +66,8 @@ class MaskFile:
                 return cls(path, seen, None, str(error))
         # a lock is a file beside the mask: only where none could be made it is worth a look why
         refused = lock is not None and not lock.kept and not _takes_files(Path(os.path.realpath(path)).parent)
-        return cls(path, seen, lock, NO_SAVING.format(shown(path)) if refused else "")
+        note = NO_SAVING if refused else PROTECTED if is_protected(path) else ""
+        return cls(path, seen, lock, note.format(shown(path)))
 
     def may_write(self, path: Path) -> bool:
         """Return True if `path` is this file, and nobody took it over."""
