@@ -1,11 +1,12 @@
 """What correcting a large mask takes, beside a bare napari doing the same in the same process.
 
-    python benchmarks/annotation.py [--shape 300 512 512] [--rounds 5] [--only brush,linked,undo,fill,save,journal]
+    python benchmarks/annotation.py [--shape 300 512 512] [--rounds 5] [--only brush,undo,result,linked,fill,save]
 
 Both sides of a ratio take turns, so a busy machine slows both; processor time is right on a busy machine, too.
 
 - brush: one event of a drag until the canvas has drawn it, in one view; bare napari draws with its own brush.
 - undo: the last drag taken back until that is drawn; bare napari takes back its own.
+- result: a model's result over the mask, every class moved by two rows, until that is drawn; bare napari gets new data.
 - linked: one event of a drag with the sphere in 2x2 until all three planes have drawn it.
 - fill: filling a class between two slices 20 apart, the tool alone.
 - save: a save that is checked and never leaves half a file, beside one plain write of the same voxels by nibabel.
@@ -19,6 +20,7 @@ import gc
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -31,9 +33,14 @@ from viewer import NO_KEYS, NONE, Desk, Drawn, Seconds, Table, timed, until_draw
 from napari_medcnn.annotation.tools.between import fill_between
 from napari_medcnn.annotation.tools.mask import Mask
 from napari_medcnn.core.labels import LabelSet
+from napari_medcnn.core.results import Provenance, Segmentation
 from napari_medcnn.core.volume import LabelMap, Volume
 from napari_medcnn.io.save import save_labels
+from napari_medcnn.verbs.predict import PredictRequest
 from napari_medcnn.widgets.demo_window import settle, wait_until
+from napari_medcnn.widgets.jobs import prepare_mask
+from napari_medcnn.widgets.run_jobs import Predicted
+from napari_medcnn.widgets.run_steps import run_name
 
 LEFT = Qt.MouseButton.LeftButton
 KINDS = QEvent.Type
@@ -103,6 +110,32 @@ class Brushes:
             raise SystemExit("our brush did not paint one step")
         undoing = timed([self.desk.drawn["main"]], [strokes.undo])
         return undoing if undo else painting
+
+
+class Results:
+    """A model's results over the mask of both windows: the mask, and the same moved by two rows, in turn."""
+
+    def __init__(self, desk: Desk, mask: LabelMap) -> None:
+        self.desk, self.bare_layer = desk, desk.bare.layers[1]
+        moved = replace(mask, array=np.roll(mask.array, 2, axis=1))
+        self.masks, self.scan = (moved, mask), desk.dock.session.scan
+
+    def bare(self, number: int) -> Seconds:
+        data = self.masks[number % 2].array.copy()
+        return timed([self.desk.bare_drawn], [lambda: setattr(self.bare_layer, "data", data)])
+
+    def ours(self, number: int) -> Seconds:
+        session = self.desk.dock.session
+        mask = self.masks[number % 2]
+        work = prepare_mask(mask, self.scan)
+        found = Segmentation(mask, {}, Provenance({"name": "benchmark"}, {}, {}, "cpu", {}, ""))
+        request = PredictRequest(self.scan, "benchmark")
+        step = session.compare(run_name(found), work)
+        predicted = Predicted(request, found, work, {}, step)
+        seconds = timed([self.desk.drawn["main"]], [lambda: session.show_predicted(predicted)])
+        if session.strokes.history.names[-1:] != ("Model: benchmark",):
+            raise SystemExit("the result made no step")
+        return seconds
 
 
 def linked(desk: Desk, rounds: int) -> None:
@@ -209,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", type=int, nargs=3, default=(300, 512, 512))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="brush,undo,linked,fill,save,journal")
+    parser.add_argument("--only", default="brush,undo,result,linked,fill,save,journal")
     given = parser.parse_args()
     only = set(given.only.split(","))
     scan, mask = five_classes(tuple(given.shape))
@@ -217,7 +250,7 @@ def main() -> None:
         fill(mask, given.rounds)
     if "save" in only:
         save(mask, given.rounds)
-    if not only & {"brush", "undo", "linked", "journal"}:
+    if not only & {"brush", "undo", "result", "linked", "journal"}:
         return
     desk = Desk()
     try:
@@ -234,6 +267,9 @@ def main() -> None:
                 table.row("brush, one view", brushes.ours, brushes.bare, ASKED["brush"])
             if "undo" in only:
                 table.row("undo", lambda n: brushes.ours(n, True), lambda n: brushes.bare(n, True), None)
+        if "result" in only:
+            results = Results(desk, mask)
+            Table(given.rounds).row("a model's result", results.ours, results.bare, None)
         if "linked" in only:
             linked(desk, given.rounds)
         if "journal" in only:

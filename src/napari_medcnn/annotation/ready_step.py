@@ -13,6 +13,7 @@ import numpy as np
 from napari_medcnn.annotation.box import Box
 from napari_medcnn.annotation.class_steps import ClassChange, ClassStep
 from napari_medcnn.annotation.history import Step
+from napari_medcnn.annotation.snapshot import Snapshot
 from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.errors import InputError
@@ -30,12 +31,15 @@ class ReadyStep:
         Class ids to write, and where; the box may be empty.
     counts
         How many voxels each class wins (above 0) or loses; 0 is background.
+    snapshot
+        The whole mask after the step, where there is one already.
     """
 
     step: Step
     box: Box
     after: Array
     counts: Mapping[int, int]
+    snapshot: Snapshot | None = None
 
 
 def ready_step(made: ClassStep, before: LabelSet, array: Array) -> ReadyStep | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
@@ -57,7 +58,8 @@ class RunAll(QObject):
             self._add(event)
 
     def _add(self, row: run_jobs.Row) -> None:
-        self.rows.append(row)
+        kept = None if row.predicted is None else replace(row.predicted, step=None)  # it holds the mask there was
+        self.rows.append(replace(row, predicted=kept))
         if row.layer is not None and row.predicted is not None and isinstance(row.predicted.result, Segmentation):
             self._session.layers.add_mask_beside(row.layer, row.predicted.result.mask.labels)
         elif row.predicted is not None:

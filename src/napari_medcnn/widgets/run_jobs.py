@@ -9,8 +9,6 @@ from typing import Any
 from napari_medcnn.core.command import CommandModel
 from napari_medcnn.core.events import Cancel, Event, Events, Failed, Progress, Result
 from napari_medcnn.core.fit import check_fit
-from napari_medcnn.core.geometry import Array
-from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.options import PredictOptions
 from napari_medcnn.core.results import Classification, FitItem, Segmentation
 from napari_medcnn.core.spec import ModelSpec
@@ -86,8 +84,8 @@ class Row(Progress):
     layer: LayerTuple | None = None
 
 
-#: Compares a run's mask with the mask in the window: name of the step, voxels and classes of the run's.
-Compare = Callable[[str, Array, LabelSet], RunStep | None]
+#: Compares a run's mask with the mask in the window; takes the name of the step.
+Compare = Callable[[str, MaskWork], RunStep | None]
 
 
 def predicting(wanted: Wanted, engine: Any, compare: Compare) -> Work:
@@ -112,8 +110,7 @@ def predicting(wanted: Wanted, engine: Any, compare: Compare) -> Work:
 def _compared(predicted: Predicted, compare: Compare) -> Predicted:
     if predicted.mask is None:
         return predicted
-    step = compare(run_name(predicted.result), predicted.mask.layer[0], predicted.mask.labels)
-    return replace(predicted, step=step)
+    return replace(predicted, step=compare(run_name(predicted.result), predicted.mask))
 
 
 def begin(

@@ -10,10 +10,10 @@ from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import History, Step
 from napari_medcnn.annotation.ready_step import ReadyStep, ready_mask
 from napari_medcnn.annotation.snapshot import Snapshot
-from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.verbs.predict import PredictRequest
+from napari_medcnn.widgets.jobs import MaskWork
 
 if TYPE_CHECKING:
     from napari_medcnn.widgets.session import Session
@@ -78,17 +78,18 @@ class RunStep:
     labels: LabelSet
 
     @classmethod
-    def of(cls, session: Session, name: str, data: Array, labels: LabelSet) -> RunStep | None:
-        """Compare a run's mask, as its layer has it, with the one there is; None where it is no step of that one.
+    def of(cls, session: Session, name: str, work: MaskWork) -> RunStep | None:
+        """Compare a run's mask with the one there is; None where it is no step of that one.
 
         For the thread of the run: people may paint meanwhile, and `holds` says later whether they did.
         """
         moment, before = session.strokes.moment, session.labels
-        after = data if data.ndim == 3 else data[None]
-        now = moment[0]
+        data = work.layer[0]
+        now, after = moment[0], data if data.ndim == 3 else data[None]
         if now is None or now.shape != after.shape:
             return None
-        return cls(ready_mask(name, now.copy(), after, ClassChange(before, labels)), moment, before)
+        ready = ready_mask(name, now.copy(), after, ClassChange(before, work.labels))
+        return cls(None if ready is None else replace(ready, snapshot=work.snapshot), moment, before)
 
     def holds(self, session: Session) -> bool:
         """Return whether nothing has changed since."""

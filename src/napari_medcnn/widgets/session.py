@@ -14,7 +14,6 @@ from napari_medcnn.annotation.class_steps import ClassChange
 from napari_medcnn.annotation.history import Step
 from napari_medcnn.annotation.recovery import Recovery
 from napari_medcnn.core.consent import NONE, Consent
-from napari_medcnn.core.geometry import Array
 from napari_medcnn.core.labels import LabelSet
 from napari_medcnn.core.results import Classification, Segmentation
 from napari_medcnn.core.volume import Volume
@@ -190,9 +189,9 @@ class Session(ClassState):
         for kind, parts in predicted.maps.items():
             self.layers.add_maps(kind, parts, visible=kind == DOUBT)
 
-    def compare(self, name: str, voxels: Array, labels: LabelSet) -> RunStep | None:
+    def compare(self, name: str, work: jobs.MaskWork) -> RunStep | None:
         """Return what a run's mask changes on the mask there is; for the thread of the run."""
-        return RunStep.of(self, name, voxels, labels)
+        return RunStep.of(self, name, work)
 
     def _take_run(self, work: jobs.MaskWork, predicted: Predicted) -> bool:
         """Make a model's mask a step of the mask there is, so that undo brings that one back; False if it cannot be.

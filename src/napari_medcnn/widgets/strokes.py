@@ -168,15 +168,17 @@ class Strokes(QObject):
         if self._array is None or self._snapshot is None:
             return None
         self._array[ready.box] = ready.after
-        step = self._taken(ready, self._array, self._snapshot)
+        step = self._taken(ready, self._array)
         self._layers.redraw_mask()
         return step
 
-    def _taken(self, ready: ReadyStep, array: Array, snapshot: Snapshot) -> Step:
+    def _taken(self, ready: ReadyStep, array: Array) -> Step:
         """Keep a step whose voxels are written."""
-        step = ready.step
-        if step.changed:
-            snapshot[step.box] = array[step.box]
+        step, after = ready.step, ready.snapshot
+        if after is not None and after.dtype == array.dtype:
+            self._snapshot = after
+        elif step.changed and self._snapshot is not None:
+            self._snapshot[step.box] = array[step.box]
         self._count(ready.counts)
         self.history.keep(step)
         self._layers.forget_strokes()
@@ -203,7 +205,7 @@ class Strokes(QObject):
         if self._array.dtype != self._snapshot.dtype:
             self._snapshot.widen(self._array.dtype)
         if ready is not None:
-            return self._taken(ready, self._array, self._snapshot)
+            return self._taken(ready, self._array)
         return self._step(_all_of(self._array), name, classes)
 
     # ---- parts ---------------------------------------------------------------------------------------------------
