@@ -108,6 +108,7 @@ def test_a_name_typed_into_the_table_is_a_step_and_survives_a_kill(bench, tmp_pa
     assert names(bench) == ("Class 1", "tumour", "vessel")
     assert history.names[-1] == "Class renamed: lesion to tumour"
     assert dock.correct.undo.accessibleName() == "Undo class renamed: lesion to tumour"
+    assert dock.correct.undo.toolTip() == "Undo class renamed: lesion to tumour (Ctrl+Z)"  # too long for the button
     assert list(dock.layers.mask.features["class"]) == ["background", "Class 1", "tumour", "vessel"]
     dock.session._journal.flush()
     copy = paths.recovery() / "99999998-killed.strokes"

@@ -56,6 +56,7 @@ def test_nothing_of_a_mask_that_has_gone_is_left_in_the_tab(bench) -> None:
     correct.new_class.setText("half a na")
     bench.dock.session.close_scan()
     assert correct.undo.text() == "Undo" and not correct.undo.isEnabled() and not correct.new_class.text()
+    assert correct.undo.toolTip() == "Take the last stroke back (Ctrl+Z)"
 
 
 def test_undo_and_redo_are_ours_and_napari_keeps_nothing(bench) -> None:

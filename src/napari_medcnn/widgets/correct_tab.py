@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QButtonGroup, QCheckBox, QLineEdit, QPushButton, QVBo
 
 from napari_medcnn.widgets.class_table import ClassTable
 from napari_medcnn.widgets.layers import Tool
-from napari_medcnn.widgets.parts import Text, button, column, line, row
+from napari_medcnn.widgets.parts import Text, button, change_tip, column, line, row
 from napari_medcnn.widgets.tools.brush_row import BrushRow
 from napari_medcnn.widgets.tools.form import ToolForm
 
@@ -28,6 +28,7 @@ DRAWN: tuple[tuple[str, str, str, str], ...] = (
 )
 #: Pixels of the name of a step on Undo and Redo; the whole name is told when it is done.
 _STEP_WIDTH = 132
+_UNDO_TIP, _REDO_TIP = "Take the last stroke back", "Make it again"
 
 
 class CorrectTab(QWidget):
@@ -98,8 +99,8 @@ class CorrectTab(QWidget):
         self.brush, self.brush_words = self.brush_row.size_slider, self.brush_row.size_words
         self.brush_row.size_changed.connect(self.brush_changed)
         layout.addWidget(self.brush_row)
-        self.undo = button("Undo", self.undo_asked.emit, "Take the last stroke back", "undo")
-        self.redo = button("Redo", self.redo_asked.emit, "Make it again", "redo")
+        self.undo = button("Undo", self.undo_asked.emit, _UNDO_TIP, "undo")
+        self.redo = button("Redo", self.redo_asked.emit, _REDO_TIP, "redo")
         layout.addLayout(row(self.undo, self.redo))
         layout.addWidget(line())
         self.save = button("Save corrected mask...", self.save_asked.emit)
@@ -143,10 +144,11 @@ class CorrectTab(QWidget):
 
     def show_history(self, undo: str | None, redo: str | None) -> None:
         """Name what Undo and Redo would do; None disables."""
-        for made, word, name in ((self.undo, "Undo", undo), (self.redo, "Redo", redo)):
+        for made, word, name, tip in ((self.undo, "Undo", undo, _UNDO_TIP), (self.redo, "Redo", redo, _REDO_TIP)):
             words = word if name is None else f"{word} {name[:1].lower()}{name[1:]}"
             made.setText(made.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, _STEP_WIDTH))
             made.setAccessibleName(words)
+            change_tip(made, tip if name is None else words)
             made.setEnabled(name is not None)
 
     def say(self, words: str) -> None:

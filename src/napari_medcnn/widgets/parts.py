@@ -55,6 +55,13 @@ def button(text: str, clicked: Callable[[], Any], tip: str = "", action: str = "
     return made
 
 
+def change_tip(made: QPushButton, words: str) -> None:
+    """Give a button that was made with a tip and an action another tip; its keys stay behind it."""
+    before, now = str(made.property("tip")), as_tip(words)
+    made.setToolTip(now + made.toolTip().removeprefix(before))
+    made.setProperty("tip", now)
+
+
 def row(*widgets: QWidget, stretch: bool = False) -> QHBoxLayout:
     """Return widgets side by side; with `stretch` they keep to the left."""
     layout = QHBoxLayout()
