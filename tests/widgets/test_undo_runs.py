@@ -105,6 +105,27 @@ def test_the_window_compares_no_mask_unless_something_was_drawn_in_the_meantime(
     np.testing.assert_array_equal(killed_now(desk), first)
 
 
+def test_a_run_over_a_corrected_photograph_is_undone_voxel_by_voxel(desk) -> None:
+    desk.open("fundus")
+    desk.run("tiny-photo")
+    layer = desk.dock.layers.mask
+    found = layer.data.copy()
+    desk.dock.session.choose_class(0)  # what was found is taken away
+    drawn = stroke(desk, 0)
+    assert layer.data.ndim == 2 and 0 < np.count_nonzero(drawn) < np.count_nonzero(found)
+    desk.run("tiny-photo")
+    assert desk.dock.layers.mask is layer
+    np.testing.assert_array_equal(layer.data, found)
+    again = stroke(desk, 20)
+    for wanted in (found, drawn, found):
+        undo(desk)
+        np.testing.assert_array_equal(layer.data, wanted)
+    for wanted in (drawn, found, again):
+        redo(desk)
+        np.testing.assert_array_equal(layer.data, wanted)
+    np.testing.assert_array_equal(killed_now(desk).reshape(found.shape), again)
+
+
 def test_undo_of_a_run_brings_the_locks_back_that_stood_before_and_redo_those_after(desk, monkeypatch) -> None:
     desk.open("phantom")
     desk.run("tiny-mask")
