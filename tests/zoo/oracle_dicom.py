@@ -104,6 +104,12 @@ def load(path: Path) -> Dataset | None:
     return data
 
 
+def series_number(path: Path) -> str:
+    """Return the SeriesInstanceUID of a file, "" where it states none."""
+    data = load(path)
+    return "" if data is None else str(data.get("SeriesInstanceUID") or "")
+
+
 def content(path: Path) -> Content | None:
     """Return what the file holds, None if it is no DICOM."""
     data = load(path)

@@ -13,8 +13,14 @@ from napari_medcnn.io.found import Item
 from zoo.compare import Match, Placement
 from zoo.compare_seg import against_segments, against_structures, drawn_on
 from zoo.irregular import WORDS, chosen, problems, straightened
-from zoo.oracle_dicom import Content, Frame
+from zoo.oracle_dicom import Content, Frame, series_number
 from zoo.rows import FAULT, Row, contents, read, row_of
+
+#: What opens what asks, and which of the frames at one place are then to be found; the others are straightened.
+CONSENTS = {
+    "duplicates": (("first", Consent(duplicates="first")), ("last", Consent(duplicates="last"))),
+    "unnumbered": (("", Consent(unnumbered=True)),),
+}
 
 
 def dicom_rows(where: str, path: Path, items: tuple[Item, ...]) -> list[Row]:
@@ -110,20 +116,24 @@ def _slide_row(where: str, path: Path, item: Item) -> Row:
 
 
 def _judge_refusal(row: Row, path: Path, item: Item, error: MedcnnError, frames: list[Frame], share: float) -> None:
-    """The positions alone must show what the message says; with consent it opens, marked, with the right voxels."""
+    """The headers alone must show what the message says; with consent it opens, marked, with the right voxels."""
     if row.failed(error):
         return
     mine = [f for f in frames if f.path in set(item.files)]
     why = sorted(problems(mine))
     row.reference = f"positions: {', '.join(why) or 'even'}"
-    if not any(word in str(error).lower() for key in why for word in WORDS[key]):
+    asks = error.asks if isinstance(error, ConsentNeededError) else ""
+    if asks == "unnumbered":
+        if why or any(series_number(frame.path) for frame in mine):
+            return
+        row.reference = "no series number"
+    elif not any(word in str(error).lower() for key in why for word in WORDS[key]):
         return
     row.verdict = "refused"
-    if not isinstance(error, ConsentNeededError):
+    if not asks:
         return
-    row.note = f"[asks {error.asks}] {row.note}"
-    for agreed in ("first", "last") if error.asks == "duplicates" else ("",):
-        consent = Consent(duplicates=agreed) if agreed else Consent(resample=True)
+    row.note = f"[asks {asks}] {row.note}"
+    for agreed, consent in CONSENTS.get(asks, (("", Consent(resample=True)),)):
         try:
             value = read(path, item.id, consent)
         except MedcnnError as again:
@@ -133,8 +143,8 @@ def _judge_refusal(row: Row, path: Path, item: Item, error: MedcnnError, frames:
             row.verdict, row.note = FAULT, "with consent it opens without a mark"
             return
         match = Match()
-        if agreed:
-            places = Placement(chosen(mine, agreed), share)
+        if asks in CONSENTS:
+            places = Placement(chosen(mine, agreed) if agreed else mine, share)
             places.into(value, match)
             match.faults += places.rest()
         else:

@@ -36,8 +36,9 @@ _FOOT = """
   after flips and permutations (`tests/zoo/test_references.py`).
 - Segmentations: every set pixel of every frame at its place, and not one voxel more. Contours: against polygons filled
   by scikit-image, equal away from the edge.
-- What asks before it opens (tilt, gaps, duplicates) must show it in the positions; with consent, the straightened
-  voxels are compared with a mix of the two slices around them, chosen duplicates with the files they name.
+- What asks before it opens (tilt, gaps, duplicates) must show it in the positions, a missing series number in the
+  headers; with consent, the straightened voxels are compared with a mix of the two slices around them, chosen
+  duplicates with the files they name, the rest as every series.
 - NIfTI, MGH: nibabel. NRRD: pynrrd. MetaImage, GIPL: a few lines from the text of the format. Pictures: SimpleITK,
   tifffile, Pillow. The files lie beside the checkout and are not part of it; without them the tests skip by name.
 

@@ -39,7 +39,8 @@ FILES = [
     "zoo-wg04/JPLY/NM1_JPLY", "zoo-wg04/J2KR/NM1_J2KR",
 ]  # fmt: skip
 FOLDERS = [
-    "zoo-ct-tilt/Philips_S2010", "zoo-dicom2nifti/failing/sliceincrement/002", "zoo-dicom2nifti/generic/rgb/001",
+    "totalseg-ct/example_ct_dicom", "zoo-ct-tilt/Philips_S2010",
+    "zoo-dicom2nifti/failing/sliceincrement/002", "zoo-dicom2nifti/generic/rgb/001",
     "zoo-nih-siemens/In/mr_0003", "zoo-orientation-mosaic/In/sag/sagasc35", "zoo-panimg/dicom_4d",
     "zoo-panimg/dicom_slope", "zoo-pydicom/dicomdirtests/98892003", "zoo-rtstruct/mock_data", "zoo-torchio-series",
 ]  # fmt: skip
