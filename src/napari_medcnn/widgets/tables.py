@@ -14,8 +14,8 @@ from napari_medcnn.widgets.session import Session
 if TYPE_CHECKING:
     from napari_medcnn.widgets.dock import MedcnnDock
 
-#: Name of the task that writes a table.
-SAVING_TABLE = "Saving the table"
+#: What the task that writes a table is called; each table has one of its own, so that none drops another's.
+SAVING_TABLE = "Saving the table {}"
 
 
 def copy_table(dock: MedcnnDock, table: Table) -> None:
@@ -32,10 +32,11 @@ def ask_and_save(
     if path is None:
         return
     session.names.add(str(path))
+    task = SAVING_TABLE.format(suggestion)
 
     def work(cancel: Cancel) -> Events:
-        yield Progress(None, SAVING_TABLE)
+        yield Progress(None, task)
         save_table(make(), path)
         yield Result(path)
 
-    session.tasks.start(SAVING_TABLE, work, lambda done: say(f"Saved: {done.name}"), session.failed.emit)
+    session.tasks.start(task, work, lambda done: say(f"Saved: {done.name}"), session.failed.emit)
